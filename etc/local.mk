@@ -1,0 +1,5 @@
+# local.mk - what is installed beside the program
+pkgconfig_DATA = etc/holdfast.pc
+
+examplesdir = $(docdir)/examples
+dist_examples_DATA = etc/manifest.sample.ini
