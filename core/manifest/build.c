@@ -1,0 +1,398 @@
+/* build.c - sections to a manifest: every key checked by its table, every section by its plugin.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <ctype.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "manifest/internal.h"
+#include "plugin/internal.h"
+
+#ifndef HF_STATEDIR
+#define HF_STATEDIR "/var/lib"
+#endif
+#define PREFIX_MAX 256 /* bytes of `prefix`: leaves room for host and object name in the 512 of a key */
+
+/* The host's own keys are declared as a plugin's are, and read by the same code. */
+enum {
+  H_HOST,
+  H_RECIPIENTS,
+  H_RECIPIENT_KEY,
+  H_HOST_KEY,
+  H_STATE,
+  H_LOCK_WAIT,
+  H_CHECKPOINT,
+  H_COMPRESSION,
+  H_PADDING,
+  H_HIDE,
+  H_INCLUDE
+};
+static const struct holdfast_setting holdfast_table[] = {
+    [H_HOST] = {"host", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [H_RECIPIENTS] = {"recipients", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [H_RECIPIENT_KEY] = {"recipient-key", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [H_HOST_KEY] = {"host-key", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [H_STATE] = {"state", HOLDFAST_PATH, 0, HF_STATEDIR "/holdfast", NULL, NULL},
+    [H_LOCK_WAIT] = {"lock-wait", HOLDFAST_DURATION, 0, "0", NULL, NULL},
+    [H_CHECKPOINT] = {"checkpoint", HOLDFAST_DURATION, 0, "5m", NULL, NULL},
+    [H_COMPRESSION] = {"compression", HOLDFAST_INT, 0, "3", NULL, NULL},
+    [H_PADDING] = {"padding", HOLDFAST_BOOL, 0, "no", NULL, NULL},
+    [H_HIDE] = {"hide-recipients", HOLDFAST_BOOL, 0, "no", NULL, NULL},
+    [H_INCLUDE] = {"include", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    {NULL, 0, 0, NULL, NULL, NULL}};
+
+enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED };
+static const struct holdfast_setting source_table[] = {
+    [S_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [S_RECIPIENTS] = {"recipients", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [S_USER] = {"user", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [S_TIMEOUT] = {"timeout", HOLDFAST_DURATION, 0, "1h", NULL, NULL},
+    [S_COMPRESSION] = {"compression", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [S_PADDING] = {"padding", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
+    [S_HIDE] = {"hide-recipients", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
+    [S_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+    {NULL, 0, 0, NULL, NULL, NULL}};
+
+enum { T_PLUGIN, T_PREFIX, T_ENABLED };
+static const struct holdfast_setting target_table[] = {[T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                       [T_PREFIX] = {"prefix", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                       [T_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+                                                       {NULL, 0, 0, NULL, NULL, NULL}};
+
+static void free_settings(struct hf_settings **s) { hf_settings_free(*s); }
+
+static const char *text_of(const struct hf_settings *s, int row) {
+  return s->values[row].count ? s->values[row].strings[0] : NULL;
+}
+
+/* Put the place in front of an error of hf_settings_check or hf_settings_finish, which starts with the key. */
+static int at_setting(struct hf_error *err, const struct hf_raw_section *s, unsigned line) {
+  if (!err) return HOLDFAST_E_CONFIG;
+  HF_CLEANUP(hf_freep) char *text = hf_strdup(err->msg);
+  return hf_fail(err, err->code, "%s:%u: [%s] %s", s->file, line, s->title, text);
+}
+
+static char *dup_text(const struct hf_settings *s, int row) { return hf_strdup(text_of(s, row)); }
+
+static char *dir_of(const char *file) {
+  const char *slash = strrchr(file, '/');
+  return slash ? hf_strndup(file, (size_t)(slash - file) + 1) : hf_strdup("/");
+}
+
+const struct holdfast_setting *hf_manifest_keys(enum hf_section_kind kind) {
+  static const struct holdfast_setting *const tables[] = {
+      [HF_SECTION_HOLDFAST] = holdfast_table, [HF_SECTION_SOURCE] = source_table, [HF_SECTION_TARGET] = target_table};
+  return tables[kind];
+}
+
+/* ---- checks of single values; messages without place ---- */
+
+/* Hex digits of a fingerprint or key id without blanks and "0x", upper case; NULL if it is none. Owned by the caller. */
+static char *hex_of(const char *text) {
+  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
+  if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) text += 2;
+  for (; *text; text++) {
+    if (*text == ' ' || *text == '\t') continue; /* gpg prints fingerprints in groups */
+    if (!isxdigit((unsigned char)*text)) return NULL;
+    hf_buf_addc(&b, (char)toupper((unsigned char)*text));
+  }
+  return b.len ? hf_buf_take(&b) : NULL;
+}
+
+static bool is_mail(const char *s) {
+  const char *at = strchr(s, '@');
+  return at && at != s && at[1] && !strchr(at + 1, '@') && !strpbrk(s, " \t<>\"");
+}
+
+/* Add what `recipients = a, b` names to out, each once. */
+static int add_recipients(const char *text, struct hf_list *out, struct hf_error *err) {
+  for (const char *p = text; p;) {
+    const char *end = strchrnul(p, ',');
+    const char *a = p, *b = end;
+    while (a < b && (*a == ' ' || *a == '\t')) a++;
+    while (b > a && (b[-1] == ' ' || b[-1] == '\t')) b--;
+    HF_CLEANUP(hf_freep) char *one = hf_strndup(a, (size_t)(b - a));
+    HF_CLEANUP(hf_freep) char *hex = hex_of(one);
+    HF_CLEANUP(hf_freep) char *shown = hf_printable(one, strlen(one));
+    size_t n = hex ? strlen(hex) : 0;
+    if (!*one)
+      return hf_fail(err, HOLDFAST_E_CONFIG,
+                     "there is nothing on one side of a comma; write recipients with one comma between them");
+    if (n == 8)
+      return hf_fail(err, HOLDFAST_E_CONFIG, "\"%s\" is a short key id, which anybody can forge; give the fingerprint", shown);
+    if (n ? n != 16 && n != 40 && n != 64 : !is_mail(one))
+      return hf_fail(err, HOLDFAST_E_CONFIG,
+                     "\"%s\" is not a recipient; give a fingerprint (40 or 64 hex digits), a key id (16) or an e-mail address",
+                     shown);
+    const char *name = n ? hex : one;
+    if (!hf_list_has(out, name)) hf_list_add(out, name);
+    p = *end ? end + 1 : NULL;
+  }
+  return 0;
+}
+
+static int check_compression(int64_t level, struct hf_error *err) {
+  if (level >= 1 && level <= 19) return 0;
+  return hf_fail(err, HOLDFAST_E_CONFIG, "the zstd level is from 1 (fast) to 19 (small)");
+}
+
+static int check_user(const char *user, struct hf_error *err) {
+  if (strlen(user) <= 256 && !strpbrk(user, " \t:/,") && *user != '-') return 0;
+  HF_CLEANUP(hf_freep) char *shown = hf_printable(user, strlen(user));
+  return hf_fail(err, HOLDFAST_E_CONFIG, "\"%s\" is not an account's name", shown);
+}
+
+static int check_prefix(const char *prefix, struct hf_error *err) {
+  bool good = strlen(prefix) <= PREFIX_MAX && hf_path_is_safe(prefix, strlen(prefix));
+  for (const char *c = prefix; *c; c++)
+    good = good && (isalnum((unsigned char)*c) || strchr("._-/", *c)) && (unsigned char)*c < 0x80;
+  if (good) return 0;
+  HF_CLEANUP(hf_freep) char *shown = hf_printable(prefix, strlen(prefix));
+  return hf_fail(err, HOLDFAST_E_CONFIG,
+                 "\"%s\" does not do; write names of [A-Za-z0-9._-] with a / between them, none first or last, at most %d bytes",
+                 shown, PREFIX_MAX);
+}
+
+/* ---- [holdfast] ---- */
+
+/* Where the same key was given earlier in a [holdfast] section; NULL for the first time. */
+static const struct hf_raw_key *earlier(const struct hf_raw *raw, size_t section, size_t key,
+                                        const struct hf_raw_section **where) {
+  const char *name = raw->sections[section].keys[key].key;
+  for (size_t i = 0; i <= section; i++) {
+    const struct hf_raw_section *s = &raw->sections[i];
+    if (s->kind != HF_SECTION_HOLDFAST) continue;
+    for (size_t k = 0; k < s->n && !(i == section && k == key); k++)
+      if (strcmp(s->keys[k].key, name) == 0) {
+        *where = s;
+        return &s->keys[k];
+      }
+  }
+  return NULL;
+}
+
+static int unknown_key(const char *near, const char *known, struct hf_error *err) {
+  if (near) return hf_fail(err, HOLDFAST_E_CONFIG, "unknown key; did you mean %s?", near);
+  return hf_fail(err, HOLDFAST_E_CONFIG, "unknown key; %s", known);
+}
+
+/* One key of [holdfast] into the settings, and into the manifest what is a list. */
+static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const struct hf_raw *raw, size_t section, size_t key,
+                        struct hf_error *err) {
+  const struct hf_raw_section *s = &raw->sections[section], *old_section = NULL;
+  const struct hf_raw_key *k = &s->keys[key];
+  if (!hf_settings_knows(set, k->key))
+    return unknown_key(
+        hf_settings_nearest(set, k->key),
+        "[holdfast] has host, recipients, recipient-key, host-key, state, lock-wait, checkpoint, compression, padding, "
+        "hide-recipients and include",
+        err);
+  bool list = strcmp(k->key, "recipients") == 0 || strcmp(k->key, "recipient-key") == 0 || strcmp(k->key, "include") == 0;
+  const struct hf_raw_key *old = list ? NULL : earlier(raw, section, key, &old_section);
+  if (old)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "given before at %s:%u, and can be given once only", old_section->file, old->line);
+  int r = hf_settings_set(set, k->key, k->value, k->line, NULL, err);
+  if (r < 0) return r;
+  if (strcmp(k->key, "recipients") == 0) return add_recipients(k->value, &m->recipients, err);
+  if (strcmp(k->key, "recipient-key") == 0) {
+    HF_CLEANUP(hf_freep) char *dir = dir_of(s->file);
+    hf_list_take(&m->recipient_keys, hf_path_join(dir, k->value));
+  }
+  if (strcmp(k->key, "host") == 0 && !hf_is_instance_name(k->value))
+    return hf_fail(err, HOLDFAST_E_CONFIG,
+                   "a host's name has letters, digits, '.', '_' and '-', at most 64, not '.' or '-' first");
+  if (strcmp(k->key, "compression") == 0) return check_compression(set->values[H_COMPRESSION].number, err);
+  if (strcmp(k->key, "checkpoint") == 0 && set->values[H_CHECKPOINT].number < 1)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s; 5m is a good value");
+  if (strcmp(k->key, "host-key") == 0) {
+    m->host_key = hex_of(k->value);
+    if (!m->host_key || (strlen(m->host_key) != 40 && strlen(m->host_key) != 64))
+      return hf_fail(err, HOLDFAST_E_CONFIG,
+                     "not a fingerprint, which has 40 or 64 hex digits; holdfast init prints the host key's");
+  }
+  return 0;
+}
+
+static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const char *file, struct hf_settings *set,
+                          struct hf_error *err) {
+  const struct hf_raw_section *top = raw->n && raw->sections[0].kind == HF_SECTION_HOLDFAST ? &raw->sections[0] : NULL;
+  if (!top)
+    return hf_fail(err, HOLDFAST_E_CONFIG,
+                   "%s:1: there is no [holdfast] section; it comes first and says at least recipients =", file);
+  for (size_t i = 0; i < raw->n; i++)
+    for (size_t k = 0; raw->sections[i].kind == HF_SECTION_HOLDFAST && k < raw->sections[i].n; k++) {
+      int r = holdfast_key(m, set, raw, i, k, err);
+      if (r < 0) return hf_at(err, &raw->sections[i], raw->sections[i].keys[k].line, raw->sections[i].keys[k].key);
+    }
+  int r = hf_settings_check(set, err);
+  if (r < 0) return at_setting(err, top, top->line);
+  if (m->recipients.n == 0) {
+    hf_fail(err, HOLDFAST_E_CONFIG,
+            "missing; give at least one OpenPGP key that data is encrypted to, and keep its private half elsewhere");
+    return hf_at(err, top, top->line, "recipients");
+  }
+  m->host = dup_text(set, H_HOST);
+  if (!m->host) {
+    char name[HOST_NAME_MAX + 1] = "";
+    if (gethostname(name, sizeof name - 1) != 0 || !hf_is_instance_name(name)) {
+      hf_fail(err, HOLDFAST_E_CONFIG, "missing, and this machine's own name cannot serve; give a name");
+      return hf_at(err, top, top->line, "host");
+    }
+    m->host = hf_strdup(name);
+  }
+  m->state = dup_text(set, H_STATE);
+  m->lock_wait = set->values[H_LOCK_WAIT].number;
+  m->checkpoint = set->values[H_CHECKPOINT].number;
+  return 0;
+}
+
+/* ---- [source NAME], [target NAME] ---- */
+
+/* The section's plugin, with the place in the error. */
+static int find_plugin(const struct hf_raw_section *s, struct hf_registry *registry, const struct hf_plugin **out,
+                       struct hf_error *err) {
+  for (size_t i = 0; i < s->n; i++) {
+    if (strcmp(s->keys[i].key, "plugin") != 0) continue;
+    int r;
+    if (*s->keys[i].value)
+      r = hf_registry_get(registry, s->kind == HF_SECTION_SOURCE ? HF_SOURCE : HF_TARGET, s->keys[i].value, out, err);
+    else
+      r = hf_fail(err, HOLDFAST_E_CONFIG, "the value is empty; `holdfast plugins` lists those there are");
+    return r < 0 ? hf_at(err, s, s->keys[i].line, "plugin") : 0;
+  }
+  hf_fail(err, HOLDFAST_E_CONFIG, "missing; `holdfast plugins` lists those there are");
+  return hf_at(err, s, s->line, "plugin");
+}
+
+/* One key of a source or target: the host's or the plugin's. */
+static int section_key(const struct hf_raw_section *s, const struct hf_raw_key *k, const struct hf_plugin *plugin,
+                       struct hf_settings *common, struct hf_settings *own, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *dir = dir_of(s->file);
+  if (strcmp(k->key, "prefix") == 0 && !*k->value && s->kind == HF_SECTION_TARGET) return 0; /* says what is the default */
+  if (hf_settings_knows(common, k->key)) return hf_settings_set(common, k->key, k->value, k->line, dir, err);
+  if (!hf_settings_knows(own, k->key)) {
+    const char *a = hf_settings_nearest(own, k->key), *b = hf_settings_nearest(common, k->key);
+    HF_CLEANUP(hf_freep)
+    char *known = hf_asprintf("`holdfast plugins %s` lists those of the plugin, holdfast.ini(5) the others", plugin->head->name);
+    if (a && b && hf_edit_distance(k->key, b) < hf_edit_distance(k->key, a)) a = b;
+    return unknown_key(a ? a : b, known, err);
+  }
+  bool inline_before = own->inline_secret;
+  int r = hf_settings_set(own, k->key, k->value, k->line, dir, err);
+  if (r == 0 && own->inline_secret && !inline_before && (s->mode & 0044))
+    r = hf_fail(err, HOLDFAST_E_CONFIG,
+                "a secret in a file that others can read (mode %04o); chmod go-r the file, or use %s-file", (unsigned)s->mode,
+                k->key);
+  return r;
+}
+
+/* All keys of a section. *own is the plugin's settings, made here. */
+static int section_keys(const struct hf_raw_section *s, struct hf_registry *registry, struct hf_settings *common,
+                        const struct hf_plugin **plugin, struct hf_settings **own, struct hf_error *err) {
+  int r = find_plugin(s, registry, plugin, err);
+  if (r < 0) return r;
+  *own = hf_settings_new((*plugin)->head->settings);
+  for (size_t i = 0; i < s->n; i++) {
+    r = section_key(s, &s->keys[i], *plugin, common, *own, err);
+    if (r < 0) return hf_at(err, s, s->keys[i].line, s->keys[i].key);
+  }
+  r = hf_settings_check(common, err);
+  if (r == 0) r = hf_settings_check(*own, err);
+  return r < 0 ? at_setting(err, s, s->line) : 0;
+}
+
+static int build_source(const struct hf_manifest *m, const struct hf_settings *defaults, const struct hf_raw_section *s,
+                        struct hf_registry *registry, struct hf_manifest_source *out, struct hf_error *err) {
+  HF_CLEANUP(free_settings) struct hf_settings *common = hf_settings_new(source_table);
+  const struct holdfast_value *v = common->values, *d = defaults->values;
+  int r = section_keys(s, registry, common, &out->plugin, &out->settings, err);
+  if (r < 0) return r;
+  for (uint32_t i = 0; i < v[S_RECIPIENTS].count; i++) {
+    r = add_recipients(v[S_RECIPIENTS].strings[i], &out->recipients, err);
+    if (r < 0) return hf_at(err, s, v[S_RECIPIENTS].line, "recipients");
+  }
+  for (size_t i = 0; v[S_RECIPIENTS].count == 0 && i < m->recipients.n; i++) hf_list_add(&out->recipients, m->recipients.v[i]);
+  out->compression = (int)HF_MIN(v[S_COMPRESSION].count ? v[S_COMPRESSION].number : d[H_COMPRESSION].number, 100);
+  if (check_compression(out->compression, err) < 0) return hf_at(err, s, v[S_COMPRESSION].line, "compression");
+  if (v[S_USER].count && check_user(text_of(common, S_USER), err) < 0) return hf_at(err, s, v[S_USER].line, "user");
+  out->user = dup_text(common, S_USER);
+  out->timeout = v[S_TIMEOUT].number;
+  out->padding = (v[S_PADDING].count ? v[S_PADDING] : d[H_PADDING]).number != 0;
+  out->hide_recipients = (v[S_HIDE].count ? v[S_HIDE] : d[H_HIDE]).number != 0;
+  out->enabled = v[S_ENABLED].number != 0;
+  return 0;
+}
+
+static int build_target(const struct hf_raw_section *s, struct hf_registry *registry, struct hf_manifest_target *out,
+                        struct hf_error *err) {
+  HF_CLEANUP(free_settings) struct hf_settings *common = hf_settings_new(target_table);
+  int r = section_keys(s, registry, common, &out->plugin, &out->settings, err);
+  if (r < 0) return r;
+  out->prefix = common->values[T_PREFIX].count ? dup_text(common, T_PREFIX) : hf_strdup("");
+  if (*out->prefix && check_prefix(out->prefix, err) < 0) return hf_at(err, s, common->values[T_PREFIX].line, "prefix");
+  out->enabled = common->values[T_ENABLED].number != 0;
+  return 0;
+}
+
+/* ---- the whole ---- */
+
+/* Fetch the secrets of one section. After everything else is known to be right: a wrong manifest runs no command. */
+static int fetch_secrets(const struct hf_raw *raw, struct hf_settings *set, enum hf_section_kind kind, const char *name,
+                         struct hf_error *err) {
+  int r = hf_settings_finish(set, err);
+  for (size_t i = 0; r < 0 && i < raw->n; i++)
+    if (raw->sections[i].kind == kind && strcmp(raw->sections[i].name, name) == 0)
+      return at_setting(err, &raw->sections[i], set->bad_line ? set->bad_line : raw->sections[i].line);
+  return r;
+}
+
+static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_registry *registry, bool fetch,
+                 struct hf_error *err) {
+  HF_CLEANUP(free_settings) struct hf_settings *top = hf_settings_new(holdfast_table);
+  int r = build_holdfast(m, raw, m->file, top, err);
+  if (r < 0) return r;
+  m->sources = hf_allocn(raw->n, sizeof *m->sources);
+  m->targets = hf_allocn(raw->n, sizeof *m->targets);
+  for (size_t i = 0; i < raw->n; i++) {
+    const struct hf_raw_section *s = &raw->sections[i];
+    if (s->kind == HF_SECTION_SOURCE) {
+      struct hf_manifest_source *out = &m->sources[m->n_sources++];
+      out->name = hf_strdup(s->name);
+      out->file = hf_strdup(s->file);
+      out->line = s->line;
+      r = build_source(m, top, s, registry, out, err);
+    } else if (s->kind == HF_SECTION_TARGET) {
+      struct hf_manifest_target *out = &m->targets[m->n_targets++];
+      out->name = hf_strdup(s->name);
+      out->file = hf_strdup(s->file);
+      out->line = s->line;
+      r = build_target(s, registry, out, err);
+    }
+    if (r < 0) return r;
+  }
+  if (m->n_sources == 0)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [source NAME] section; at least one is needed", m->file);
+  if (m->n_targets == 0)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [target NAME] section; at least one is needed", m->file);
+  for (size_t i = 0; fetch && r == 0 && i < m->n_sources; i++)
+    if (m->sources[i].enabled) r = fetch_secrets(raw, m->sources[i].settings, HF_SECTION_SOURCE, m->sources[i].name, err);
+  for (size_t i = 0; fetch && r == 0 && i < m->n_targets; i++)
+    if (m->targets[i].enabled) r = fetch_secrets(raw, m->targets[i].settings, HF_SECTION_TARGET, m->targets[i].name, err);
+  return r;
+}
+
+int hf_manifest_build(const struct hf_raw *raw, const char *file, struct hf_registry *registry, bool fetch,
+                      struct hf_manifest **out, struct hf_error *err) {
+  struct hf_manifest *m = hf_alloc(sizeof *m);
+  m->file = hf_strdup(file);
+  if (build(m, raw, registry, fetch, err) < 0) {
+    hf_manifest_free(m);
+    /* Whatever the cause (a file of a secret that is not there, a plugin that does not load): it is the manifest that is wrong. */
+    if (err) err->code = HOLDFAST_E_CONFIG;
+    return HOLDFAST_E_CONFIG;
+  }
+  *out = m;
+  return 0;
+}

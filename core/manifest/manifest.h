@@ -1,0 +1,58 @@
+/* manifest.h - the INI file of one host, read whole and checked whole before anything else happens.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef HF_MANIFEST_H
+#define HF_MANIFEST_H
+
+#include "plugin/plugin.h"
+
+struct hf_manifest_source {
+  char *name;              /* [A-Za-z0-9._-], unique among sources, at most 64 bytes, not starting with '.' or '-' */
+  const struct hf_plugin *plugin;
+  struct hf_settings *settings;
+  struct hf_list recipients; /* as written: fingerprints, key ids, e-mail; the manifest's own when the section has none */
+  char *user;              /* account of the worker process, NULL: the caller's */
+  int64_t timeout;         /* seconds without any progress of the plugin after which it is killed; default 1h, 0 never */
+  int compression;         /* zstd level 1 to 19, default 3 */
+  bool padding;
+  bool hide_recipients;
+  bool enabled;            /* `enabled = no`: kept in the manifest, not backed up */
+  char *file;              /* where the section stands */
+  unsigned line;
+};
+
+struct hf_manifest_target {
+  char *name;
+  const struct hf_plugin *plugin;
+  struct hf_settings *settings;
+  char *prefix;            /* before the host's name in every key, "" for none; no leading or trailing slash */
+  bool enabled;
+  char *file;
+  unsigned line;
+};
+
+struct hf_manifest {
+  char *file;              /* absolute path */
+  char *host;              /* [A-Za-z0-9._-]; default: the host name */
+  struct hf_list recipients;     /* at least one */
+  struct hf_list recipient_keys; /* files with public keys, absolute */
+  char *host_key;          /* `host-key = FINGERPRINT`: the only signer to be trusted, or NULL */
+  char *state;             /* absolute; default HF_STATEDIR "/holdfast" (/var/lib/holdfast) */
+  int64_t lock_wait;       /* seconds to wait for another run; default 0 */
+  int64_t checkpoint;      /* seconds between indexes within a run; default 300 */
+  size_t n_sources, n_targets;
+  struct hf_manifest_source *sources; /* in the manifest's order */
+  struct hf_manifest_target *targets;
+};
+
+/* Read and check file (and what it includes). On any mistake: one error "FILE:LINE: [section] key: what is wrong; what would be right"; HOLDFAST_E_CONFIG.
+ * registry: where plugins come from; it must outlive the manifest.
+ * Grammar: [holdfast] (first, once), [source NAME], [target NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
+ * a list is a repeated key, or commas in recipients; `include = GLOB` in [holdfast] is relative to the including file, files in name order, at most 8 deep.
+ * A file that holds an inline secret and is readable by group or others is refused, and so is a manifest writable by others when running as root. */
+int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);
+void hf_manifest_free(struct hf_manifest *m);
+struct hf_manifest_source *hf_manifest_find_source(const struct hf_manifest *m, const char *name);
+struct hf_manifest_target *hf_manifest_find_target(const struct hf_manifest *m, const char *name);
+
+#endif
