@@ -1,0 +1,197 @@
+/* crypto.c - GnuPG homes: opening, closing, gpgme contexts.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "repo/crypto_internal.h"
+
+extern char **environ;
+
+/* For what gpgme does in a host's home, and for people who run gpg there by hand: the shape hf_openpgp_check_shape wants. */
+static const char host_conf[] = "# Written by holdfast. Messages must be readable by every OpenPGP program.\n"
+                                "rfc4880\n"
+                                "cipher-algo AES256\n"
+                                "digest-algo SHA512\n"
+                                "compress-algo none\n"
+                                "no-auto-check-trustdb\n"
+                                "no-auto-key-locate\n"
+                                "no-auto-key-retrieve\n"
+                                "trust-model always\n";
+
+static pthread_once_t gpgme_once = PTHREAD_ONCE_INIT;
+static void gpgme_start(void) { gpgme_check_version(NULL); }
+
+int hf_gpg_fail(struct hf_error *err, gpgme_error_t e, const char *fmt, ...) {
+  char what[512], why[256];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(what, sizeof what, fmt, ap);
+  va_end(ap);
+  gpgme_strerror_r(e, why, sizeof why);
+  int code = HOLDFAST_E_FAILED;
+  switch (gpgme_err_code(e)) {
+  case GPG_ERR_NO_PUBKEY:
+  case GPG_ERR_NO_SECKEY:
+  case GPG_ERR_UNUSABLE_PUBKEY:
+  case GPG_ERR_UNUSABLE_SECKEY:
+  case GPG_ERR_BAD_PASSPHRASE:
+  case GPG_ERR_CANCELED: code = HOLDFAST_E_AUTH; break;
+  case GPG_ERR_ENOSPC: code = HOLDFAST_E_NO_SPACE; break;
+  default: break;
+  }
+  return hf_fail(err, code, "%s: %s", what, why);
+}
+
+void hf_gpgme_releasep(gpgme_ctx_t *ctx) {
+  if (*ctx) gpgme_release(*ctx);
+}
+
+void hf_gpgme_data_releasep(gpgme_data_t *d) {
+  if (*d) gpgme_data_release(*d);
+}
+
+void hf_gpgme_keyp(gpgme_key_t *k) {
+  if (*k) gpgme_key_unref(*k);
+}
+
+int hf_gpg_context(const char *home, gpgme_ctx_t *out, struct hf_error *err) {
+  gpgme_ctx_t c = NULL;
+  gpgme_error_t e = gpgme_new(&c);
+  if (!e && home) e = gpgme_ctx_set_engine_info(c, GPGME_PROTOCOL_OpenPGP, NULL, home);
+  if (e) {
+    if (c) gpgme_release(c);
+    return hf_gpg_fail(err, e, "gpgme");
+  }
+  gpgme_set_offline(c, 1);
+  *out = c;
+  return 0;
+}
+
+/* gpgconf writes paths percent-escaped. */
+static void percent_decode(char *s) {
+  char *to = s;
+  for (const char *p = s; *p && *p != '\n'; p++) {
+    unsigned v;
+    if (*p == '%' && sscanf(p + 1, "%2x", &v) == 1) {
+      *to++ = (char)v;
+      p += 2;
+    } else {
+      *to++ = *p;
+    }
+  }
+  *to = '\0';
+}
+
+/* Where the home's agent listens: too long a path fails later with a message nobody understands. Also: is one there already? */
+static int look_for_agent(struct hf_gpg *g, struct hf_error *err) {
+  const char *const argv[] = {"gpgconf", "--homedir", g->home, "--list-dirs", "agent-socket", NULL};
+  struct hf_buf out = HF_BUF_INIT;
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  int code = 0, r = hf_run((char *const *)argv, NULL, NULL, 0, &out, NULL, 30, &code, err);
+  if (r == 0 && code == 0 && out.len) {
+    percent_decode(out.data);
+    size_t n = strlen(out.data);
+    if (n >= sizeof a.sun_path) {
+      r = hf_fail(err, HOLDFAST_E_CONFIG,
+                  "the path of the GnuPG home %s is too long for its agent's socket (%zu bytes of %zu): use a shorter one",
+                  g->home, n, sizeof a.sun_path - 1);
+    } else {
+      memcpy(a.sun_path, out.data, n + 1);
+      int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (s >= 0) {
+        g->agent_before = connect(s, (struct sockaddr *)&a, sizeof a) == 0;
+        close(s);
+      }
+    }
+  } else if (r < 0) {
+    hf_prefix(err, "gpgconf");
+  }
+  hf_buf_free(&out);
+  return r;
+}
+
+static int prepare_home(const char *home, bool create, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *conf = hf_path_join(home, "gpg.conf");
+  struct stat st;
+  int r;
+  if (home[0] != '/') return hf_fail(err, HOLDFAST_E_CONFIG, "the GnuPG home %s is not an absolute path", home);
+  if (create && (r = hf_mkdir_p(home, 0700, err)) < 0) return hf_prefix(err, "the GnuPG home");
+  if (stat(home, &st) < 0) return hf_fail_errno(err, errno, "the GnuPG home %s", home);
+  if (!S_ISDIR(st.st_mode)) return hf_fail(err, HOLDFAST_E_CONFIG, "the GnuPG home %s is not a folder", home);
+  if (create && access(conf, F_OK) < 0) return hf_write_file_atomic(conf, host_conf, sizeof host_conf - 1, 0600, err);
+  return 0;
+}
+
+/* gpg is started with memory files, so it cannot find the terminal by itself; pinentry needs to be told. */
+static char **with_terminal(void) {
+  const char *tty = getenv("GPG_TTY") ? NULL : ttyname(STDIN_FILENO);
+  size_t n = 0;
+  if (!tty) return NULL;
+  while (environ[n]) n++;
+  char **env = hf_allocn(n + 2, sizeof *env);
+  for (size_t i = 0; i < n; i++) env[i] = hf_strdup(environ[i]);
+  env[n] = hf_asprintf("GPG_TTY=%s", tty);
+  return env;
+}
+
+int hf_gpg_open(const char *home, bool create, struct hf_gpg **out, struct hf_error *err) {
+  pthread_once(&gpgme_once, gpgme_start);
+  gpgme_error_t e = gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP);
+  if (e) return hf_gpg_fail(err, e, "GnuPG (gpg) is needed");
+  gpgme_engine_info_t info = NULL;
+  if (gpgme_get_engine_info(&info) == 0)
+    for (; info; info = info->next)
+      if (info->protocol == GPGME_PROTOCOL_OpenPGP && info->version && strverscmp(info->version, "2.2") < 0)
+        return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "GnuPG 2.2 or later is needed; this is %s", info->version);
+  int r = home ? prepare_home(home, create, err) : 0;
+  if (r < 0) return r;
+  struct hf_gpg *g = hf_alloc(sizeof *g);
+  pthread_mutex_init(&g->lock, NULL);
+  g->home = hf_strdup(home);
+  if (home)
+    r = look_for_agent(g, err);
+  else
+    g->env = with_terminal();
+  if (r < 0) {
+    hf_gpg_close(g);
+    return r;
+  }
+  *out = g;
+  return 0;
+}
+
+void hf_gpg_uses_agent(struct hf_gpg *g) {
+  pthread_mutex_lock(&g->lock);
+  g->agent = true;
+  pthread_mutex_unlock(&g->lock);
+}
+
+static void kill_daemons(const char *home) {
+  const char *const argv[] = {"gpgconf", "--homedir", home, "--kill", "all", NULL};
+  int code;
+  hf_run((char *const *)argv, NULL, NULL, 0, NULL, NULL, 30, &code, NULL);
+}
+
+void hf_gpg_close(struct hf_gpg *g) {
+  if (!g) return;
+  if (g->home && g->agent && !g->agent_before) kill_daemons(g->home);
+  if (g->verify_home) {
+    kill_daemons(g->verify_home);
+    hf_remove_tree(g->verify_home, NULL);
+  }
+  for (char **e = g->env; e && *e; e++) free(*e);
+  free(g->env);
+  free(g->verify_home);
+  free(g->home);
+  pthread_mutex_destroy(&g->lock);
+  free(g);
+}
+
+void hf_gpg_closep(struct hf_gpg **g) {
+  hf_gpg_close(*g);
+  *g = NULL;
+}
