@@ -1,0 +1,7 @@
+# local.mk - the host's own memory
+libcore_a_SOURCES += \
+	core/state/catalogue.c \
+	core/state/memory.c \
+	core/state/state.c \
+	core/state/state.h \
+	core/state/state_impl.h
