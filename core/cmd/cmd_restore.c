@@ -1,0 +1,174 @@
+/* cmd_restore.c - holdfast restore
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cmd/cmd.h"
+
+static void progress(void *ctx HF_UNUSED, const char *source, uint64_t packs, uint64_t total_packs, uint64_t stored,
+                     uint64_t total) {
+  char a[16], b[16];
+  hf_format_size(a, stored);
+  hf_format_size(b, total);
+  hf_out_progress("%s: %llu of %llu packs, %s of %s", source, (unsigned long long)packs, (unsigned long long)total_packs, a, b);
+}
+
+static void bad(void *ctx, const char *object, const char *why) {
+  const struct hf_cmd *c = ctx;
+  if (strstr(why, object))
+    hf_log(HF_LOG_ERROR, "%s", why);
+  else
+    hf_log(HF_LOG_ERROR, "%s: %s", object, why);
+  if (c->json)
+    hf_out_json(json_pack("{s:s, s:o, s:o}", "type", "damaged", "object", hf_out_string(object), "message", hf_out_string(why)));
+}
+
+static void problem(void *ctx, const char *source, const char *path, bool lost, const char *what) {
+  const struct hf_cmd *c = ctx;
+  HF_CLEANUP(hf_freep) char *shown = hf_printable(path, strlen(path));
+  hf_log(lost ? HF_LOG_ERROR : HF_LOG_WARNING, "%s%s%s%s: %s", source, *path ? ": " : "", shown, lost ? ": not restored" : "",
+         what);
+  if (c->json) {
+    hf_out_json(json_pack("{s:s, s:o, s:o, s:b, s:o}", "type", "problem", "source", hf_out_string(source), "path",
+                          hf_out_string(path), "lost", (int)lost, "message", hf_out_string(what)));
+  }
+}
+
+/* Ask on the terminal; true when the answer is a whole "yes". */
+static bool answer_is_yes(const struct hf_record *rec, const struct hf_list *sources) {
+  char line[16] = "";
+  size_t n = 0;
+  HF_CLEANUP(hf_freep) char *all = hf_out_sources(rec);
+  fprintf(stderr, "Replace what is there now by snapshot %llu", (unsigned long long)rec->seq);
+  if (sources->n == 0) fprintf(stderr, " of %s", all);
+  for (size_t i = 0; i < sources->n; i++) fprintf(stderr, "%s%s", i ? ", " : " of ", sources->v[i]);
+  fprintf(stderr, "? A copy is kept. Type yes: ");
+  fflush(stderr);
+  for (;;) {
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    int r = poll(&p, 1, -1); /* which a signal ends, unlike read */
+    if (hf_cancel || (r < 0 && errno != EINTR)) return false;
+    if (r <= 0) continue;
+    char ch;
+    if (read(STDIN_FILENO, &ch, 1) != 1) return false;
+    if (ch == '\n') return strcmp(line, "yes") == 0;
+    if (n + 1 < sizeof line)
+      line[n++] = ch;
+    else
+      n = sizeof line;
+    line[HF_MIN(n, sizeof line - 1)] = 0;
+  }
+}
+
+static void print_result(const struct hf_cmd *c, const struct hf_record *rec, const struct hf_restore_result *r) {
+  if (c->json) {
+    hf_out_json(json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "type", "restore", "seq",
+                          (json_int_t)rec->seq, "id", rec->id, "files", (json_int_t)r->files, "folders", (json_int_t)r->folders,
+                          "links", (json_int_t)r->links, "others", (json_int_t)r->others, "streams", (json_int_t)r->streams,
+                          "bytes", (json_int_t)r->bytes, "lost", (json_int_t)r->lost, "problems", (json_int_t)r->problems,
+                          "safety", hf_out_list(&r->safety), "seconds", r->seconds));
+    return;
+  }
+  if (c->quiet) return;
+  char size[16], took[24];
+  hf_format_size(size, r->bytes);
+  hf_format_duration(took, r->seconds);
+  printf("restored %llu files, %llu folders, %llu links, %llu others", (unsigned long long)r->files,
+         (unsigned long long)r->folders, (unsigned long long)r->links, (unsigned long long)r->others);
+  if (r->streams) printf(", %llu streams", (unsigned long long)r->streams);
+  printf("; %s; %s\n", size, took);
+  if (r->lost) printf("%llu NOT restored\n", (unsigned long long)r->lost);
+  if (r->problems) printf("%llu not exactly as they were\n", (unsigned long long)r->problems);
+  for (size_t i = 0; i < r->safety.n; i++) {
+    printf("what was there before: ");
+    hf_out_text(r->safety.v[i]);
+    putchar('\n');
+  }
+}
+
+struct wish {
+  struct hf_list sources, patterns;
+  const char *to, *target;
+  bool in_place, yes, no_owner;
+};
+
+static int parse(struct hf_cmd *c, struct wish *w) {
+  enum { TO = 1, IN_PLACE, YES, PATH, TARGET, NO_OWNER };
+  static const struct option longs[] = {{"to", required_argument, NULL, TO},
+                                        {"in-place", no_argument, NULL, IN_PLACE},
+                                        {"yes", no_argument, NULL, YES},
+                                        {"path", required_argument, NULL, PATH},
+                                        {"target", required_argument, NULL, TARGET},
+                                        {"no-owner", no_argument, NULL, NO_OWNER},
+                                        {NULL, 0, NULL, 0}};
+  int o;
+  while ((o = hf_args_next(c, "", longs)) > 0) {
+    switch (o) {
+    case TO: w->to = optarg; break;
+    case IN_PLACE: w->in_place = true; break;
+    case YES: w->yes = true; break;
+    case PATH: hf_list_add(&w->patterns, optarg); break;
+    case TARGET: w->target = optarg; break;
+    default: w->no_owner = true;
+    }
+  }
+  if (o < 0 || !hf_args_operands(c, 1, -1)) return -1;
+  for (int i = 1; i < c->argc; i++) hf_list_add(&w->sources, c->argv[i]);
+  if (w->to && w->in_place)
+    hf_args_wrong(c, "--to and --in-place exclude each other");
+  else if (!w->to && !w->in_place)
+    hf_args_wrong(c, "say where to: --to DIR or --in-place");
+  else if (w->to && !*w->to)
+    hf_args_wrong(c, "--to needs a folder");
+  else if (w->in_place && !w->yes && !isatty(STDIN_FILENO))
+    hf_args_wrong(c, "--in-place replaces data; without a terminal to ask on, say --yes");
+  else
+    return 0;
+  return -1;
+}
+
+static int run(struct hf_cmd *c, const struct wish *w) {
+  struct hf_session *s = NULL;
+  struct hf_record *rec = NULL;
+  struct hf_restore_result res = {0};
+  struct hf_error e = {0};
+  int code = hf_cmd_open_snapshot(c, c->argv[0], w->target, &s, &rec);
+  if (code != 0) return code;
+  if (w->in_place && !w->yes && !answer_is_yes(rec, &w->sources)) {
+    hf_fail(&e, HOLDFAST_E_CANCELED, "the answer was not yes: nothing was changed");
+    code = hf_out_error(c, &e);
+  } else {
+    struct hf_restore_options o = {.sources = &w->sources,
+                                   .patterns = &w->patterns,
+                                   .to = w->to,
+                                   .no_owner = w->no_owner,
+                                   .progress = progress,
+                                   .bad = bad,
+                                   .problem = problem,
+                                   .ctx = c};
+    int r = hf_restore(s, rec, &o, &res, &e);
+    hf_out_progress_end();
+    if (r < 0) {
+      code = hf_out_error(c, &e);
+      for (size_t i = 0; i < res.safety.n; i++) hf_log(HF_LOG_NOTICE, "what was there before: %s", res.safety.v[i]);
+    } else {
+      print_result(c, rec, &res);
+      code = res.lost || res.problems ? HF_EXIT_PARTIAL : HF_EXIT_OK;
+    }
+  }
+  hf_list_free(&res.safety);
+  hf_record_free(rec);
+  hf_session_close(s);
+  return code;
+}
+
+int hf_cmd_restore(struct hf_cmd *c) {
+  struct wish w = {.sources = HF_LIST_INIT, .patterns = HF_LIST_INIT};
+  int code = parse(c, &w) < 0 ? c->exit : run(c, &w);
+  hf_list_free(&w.sources);
+  hf_list_free(&w.patterns);
+  return code;
+}

@@ -1,0 +1,59 @@
+/* open.c - what most commands begin with: session, chain, snapshot.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cmd/cmd.h"
+
+/* Is it the manifest that is wrong, and not a target or a key? Asked after a failure only. */
+static bool manifest_is_wrong(const char *file, const struct hf_error *err) {
+  if (err->code != HOLDFAST_E_CONFIG) return false;
+  struct hf_registry *registry = hf_registry_new();
+  struct hf_manifest *m = NULL;
+  bool wrong = hf_manifest_load(file, registry, &m, NULL) < 0;
+  if (!wrong) wrong = strncmp(err->msg, m->file, strlen(m->file)) == 0 && err->msg[strlen(m->file)] == ':';
+  hf_manifest_free(m);
+  hf_registry_free(registry);
+  return wrong;
+}
+
+int hf_cmd_open(struct hf_cmd *c, unsigned flags, const char *target, struct hf_session **out) {
+  struct hf_error e = {0};
+  if (hf_session_open(c->manifest, flags, target, out, &e) == 0) return 0;
+  int code = hf_out_error(c, &e);
+  return manifest_is_wrong(c->manifest, &e) ? HF_EXIT_USAGE : code;
+}
+
+void hf_cmd_issues(const struct hf_cmd *c, const struct hf_session *s, size_t from) {
+  for (size_t i = from; i < s->n_issues; i++) {
+    const struct hf_issue *is = &s->issues[i];
+    hf_log(is->tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "",
+           is->target ? ": " : "", is->text);
+    if (c->json) {
+      hf_out_json(json_pack("{s:s, s:o, s:b, s:o}", "type", "issue", "target", hf_out_string(is->target), "tamper",
+                            (int)is->tamper, "message", hf_out_string(is->text)));
+    }
+  }
+}
+
+int hf_cmd_chain(struct hf_cmd *c, struct hf_session *s) {
+  struct hf_error e = {0};
+  int r = hf_session_chain(s, &e);
+  hf_cmd_issues(c, s, 0);
+  return r < 0 ? hf_out_error(c, &e) : 0;
+}
+
+int hf_cmd_snapshot(struct hf_cmd *c, struct hf_session *s, const char *spec, struct hf_record **rec) {
+  struct hf_error e = {0};
+  int r = hf_session_snapshot(s, spec, rec, &e);
+  if (r == 0) return 0;
+  if (r == HOLDFAST_E_CONFIG) e.code = HOLDFAST_E_USAGE; /* a time that is none */
+  return hf_out_error(c, &e);
+}
+
+int hf_cmd_open_snapshot(struct hf_cmd *c, const char *spec, const char *target, struct hf_session **s, struct hf_record **rec) {
+  int r = hf_cmd_open(c, HF_SESSION_READ, target, s);
+  if (r != 0) return r;
+  r = hf_cmd_chain(c, *s);
+  if (r == 0) r = hf_cmd_snapshot(c, *s, spec, rec);
+  if (r != 0) hf_session_close(*s);
+  return r;
+}

@@ -1,0 +1,43 @@
+/* table.c - the commands, and finding the one that is meant.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cmd/cmd.h"
+
+const struct hf_command hf_commands[] = {
+    {"init", "make the host key and the repository at every target", "", "", hf_cmd_init},
+    {"check", "look whether backups can work: manifest, keys, sources, targets, space", "", "", hf_cmd_check},
+    {"plugins", "list plugins, or show one's settings", "[NAME]", "", hf_cmd_plugins},
+    {"backup", "take a snapshot", "[-n] [--label TEXT] [SOURCE...]",
+     "  -n, --dry-run     read everything and say what would be stored; store nothing\n"
+     "      --label TEXT  a note kept with the snapshot\n",
+     hf_cmd_backup},
+    {"list", "list snapshots", "[--target TARGET]", "      --target TARGET  only those that this target holds\n", hf_cmd_list},
+    {"ls", "show what is in a snapshot", "[-l] SNAPSHOT [SOURCE [PATH]]", "  -l  with mode, owner, size and time\n", hf_cmd_ls},
+    {"diff", "show what changed between two snapshots", "SNAPSHOT SNAPSHOT [SOURCE]", "", hf_cmd_diff},
+    {"cat", "write one file or stream to standard output", "[-f] SNAPSHOT SOURCE [STREAM|PATH]", "  -f, --force  write a tar archive even to a terminal\n", hf_cmd_cat},
+    {"restore", "get data back", "SNAPSHOT [SOURCE...] (--to DIR | --in-place [--yes]) [--path PATTERN]... [--target TARGET] [--no-owner]",
+     "      --to DIR         each source to a new folder below DIR\n"
+     "      --in-place       each source to where it came from\n"
+     "      --yes            do not ask before restoring in place\n"
+     "      --path PATTERN   only these paths, and what is below them; may be repeated\n"
+     "      --target TARGET  read from this target only\n"
+     "      --no-owner       do not set owner and group\n",
+     hf_cmd_restore},
+    {"verify", "look whether the targets hold what they should", "[--read[=PERCENT]] [--decrypt] [--target TARGET]",
+     "      --read[=PERCENT]  also fetch objects and check their digests; PERCENT of them, default 100\n"
+     "      --decrypt         also decrypt everything and walk through it\n"
+     "      --target TARGET   this target only\n",
+     hf_cmd_verify},
+    {"sync", "bring targets level with each other", "[-n] [--target TARGET]",
+     "  -n, --dry-run        count what would be copied\n"
+     "      --target TARGET  this target only\n",
+     hf_cmd_sync},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct hf_command *hf_command_find(const char *name) {
+  for (const struct hf_command *c = hf_commands; c->name; c++) {
+    if (strcmp(c->name, name) == 0) return c;
+  }
+  return NULL;
+}

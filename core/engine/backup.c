@@ -1,0 +1,299 @@
+/* backup.c - taking a snapshot.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Commit order: packs, index, one listing per target that confirms everything is there, record (create-only), state. Until its record is there a snapshot does not exist.
+ */
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/append.h"
+#include "engine/engine.h"
+#include "pipeline/ingest.h"
+#include "plugin/worker.h"
+
+/* One source of this run; lives until the snapshot is committed. */
+struct part {
+  const struct hf_manifest_source *m;
+  struct hf_list recipients;
+  struct hf_audience audience;
+  struct hf_store_source store;
+  struct hf_ingest *ingest;
+};
+
+struct run {
+  struct hf_session *s;
+  const struct hf_backup_options *o;
+  struct hf_record *rec;
+  struct hf_list index_recipients;
+  struct hf_store *store;
+  struct part *parts;
+  size_t n_parts;
+  size_t good;
+};
+
+static void forward_progress(void *ctx, const char *path, uint64_t entries, uint64_t bytes, uint64_t read) {
+  struct run *r = ctx;
+  if (!r->o->progress) return;
+  struct hf_progress p = {.source = r->parts[r->n_parts - 1].m->name, .path = path, .entries = entries, .bytes = bytes, .read = read, .stored = hf_store_bytes_put(r->store)};
+  r->o->progress(r->o->ctx, &p);
+}
+
+static void drop_streams(struct hf_record_source *rs) {
+  for (size_t i = 0; i < rs->n_streams; i++) {
+    free(rs->streams[i].name);
+    free(rs->streams[i].format);
+    free(rs->streams[i].recipe);
+  }
+  free(rs->streams);
+  rs->streams = NULL;
+  rs->n_streams = 0;
+}
+
+/* Read one source. 0 also when it failed by its own fault; negative when the run cannot go on. */
+static int read_source(struct run *r, struct part *p, struct hf_record_source *rs, struct hf_error *err) {
+  struct hf_session *s = r->s;
+  int fd = -1;
+  const char *previous = NULL;
+  size_t previous_n = 0;
+  int t = hf_reuse_open(s->state, p->m->name, p->audience.name, &fd, &previous, &previous_n, err);
+  if (t == 0) t = hf_store_begin(r->store, &p->store, err);
+  if (t < 0) {
+    hf_reuse_close(fd, previous, previous_n);
+    return t;
+  }
+  struct hf_ingest_options io = {.store = r->store, .state = s->state, .audience = &p->audience, .rec = rs, .previous = previous, .previous_n = previous_n, .dry = r->o->dry,
+                                 .progress = forward_progress, .progress_ctx = r};
+  p->ingest = hf_ingest_new(&io);
+  struct hf_worker_job job = {.plugin = p->m->plugin, .settings = p->m->settings, .instance = p->m->name, .user = p->m->user, .timeout = p->m->timeout, .cancel = &hf_cancel};
+  struct hf_tree_counts counts = {0};
+  HF_CLEANUP(hf_freep) char *state = NULL;
+  struct hf_error why = {0};
+  t = hf_worker_backup(&job, p->audience.group_key, fd, hf_ingest_emit(p->ingest), &counts, &state, &why);
+  hf_reuse_close(fd, previous, previous_n);
+  const struct hf_error *own = hf_ingest_broken(p->ingest);
+  if (t < 0 && hf_ingest_error(p->ingest)->code) why = *hf_ingest_error(p->ingest);
+  hf_ingest_done(p->ingest);
+  if (t < 0 && own) return hf_fail(err, own->code, "%s", own->msg);
+  if (hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was stored is kept for the next run");
+  if (t == 0 && state && *state) {
+    rs->state = hf_json_parse(state, strlen(state), &why);
+    if (!rs->state) t = hf_prefix(&why, "the plugin's state is not JSON");
+  }
+  rs->files = counts.files;
+  rs->folders = counts.folders;
+  rs->others = counts.others;
+  rs->bytes_read = counts.read;
+  for (size_t i = 0; i < rs->n_streams; i++) rs->bytes += rs->streams[i].size;
+  if (t < 0) {
+    drop_streams(rs);
+    rs->status = hf_strdup("failed");
+    rs->error = hf_strdup(why.msg);
+    hf_log(HF_LOG_ERROR, "source %s: %s", rs->name, why.msg);
+  } else {
+    rs->status = hf_strdup(rs->n_problems ? "partial" : "complete");
+    r->good++;
+  }
+  return hf_store_end(r->store, t == 0, err);
+}
+
+static bool is_chosen(const struct hf_backup_options *o, const struct hf_manifest_source *m) { return o->sources && o->sources->n ? hf_list_has(o->sources, m->name) : m->enabled; }
+
+static int prepare(struct run *r, struct hf_error *err) {
+  const struct hf_manifest *m = r->s->manifest;
+  for (size_t i = 0; r->o->sources && i < r->o->sources->n; i++) {
+    if (!hf_manifest_find_source(m, r->o->sources->v[i])) return hf_fail(err, HOLDFAST_E_USAGE, "the manifest has no [source %s]", r->o->sources->v[i]);
+  }
+  int t = hf_session_all_recipients(r->s, &r->index_recipients, err);
+  if (t < 0) return t;
+  r->parts = hf_allocn(m->n_sources, sizeof *r->parts);
+  r->rec->sources = hf_allocn(m->n_sources, sizeof *r->rec->sources);
+  struct hf_store_options so = {.state = r->s->state, .gpg = r->s->host, .repo_id = r->s->repo_id, .signer = r->s->host_key, .index_recipients = &r->index_recipients, .targets = r->s->targets,
+                                .n_targets = r->s->n_targets, .checkpoint = m->checkpoint, .dry = r->o->dry, .cancel = &hf_cancel};
+  return hf_store_open(&so, &r->store, err);
+}
+
+static int read_all(struct run *r, struct hf_error *err) {
+  const struct hf_manifest *m = r->s->manifest;
+  for (size_t i = 0; i < m->n_sources; i++) {
+    const struct hf_manifest_source *ms = &m->sources[i];
+    if (!is_chosen(r->o, ms)) continue;
+    struct part *p = &r->parts[r->n_parts++];
+    struct hf_record_source *rs = &r->rec->sources[r->rec->n_sources++];
+    p->m = ms;
+    rs->name = hf_strdup(ms->name);
+    rs->plugin = hf_strdup(ms->plugin->head->name);
+    rs->version = hf_strdup(ms->plugin->head->version);
+    int t = hf_session_recipients(r->s, &ms->recipients, &p->recipients, err);
+    if (t < 0) return hf_prefix(err, "source %s", ms->name);
+    hf_audience_derive(&r->s->secret, &p->recipients, &p->audience);
+    rs->audience = hf_strdup(p->audience.name);
+    for (size_t k = 0; k < p->recipients.n; k++) hf_list_add(&rs->recipients, p->recipients.v[k]);
+    p->store = (struct hf_store_source){.name = ms->name, .audience = &p->audience, .recipients = &p->recipients, .level = ms->compression, .hide = ms->hide_recipients, .padding = ms->padding};
+    rs->started = hf_wall_clock();
+    t = read_source(r, p, rs, err);
+    rs->finished = hf_wall_clock();
+    if (t < 0) return t;
+  }
+  return r->n_parts ? 0 : hf_fail(err, HOLDFAST_E_USAGE, "no source is chosen: all are switched off (enabled = no)");
+}
+
+static bool run_refers(void *ctx, int64_t row) { return hf_store_refers_to(((struct run *)ctx)->store, row); }
+
+struct confirmed { bool *ok; };
+
+static bool may_have(void *ctx, size_t target) { return ((struct confirmed *)ctx)->ok[target]; }
+
+/* Packs that no target has are forgotten, so that the next run reads and stores that data again. */
+static int forget_absent(struct hf_session *s, const struct hf_list *missing, struct hf_error *err) {
+  for (size_t i = 0; i < missing->n; i++) {
+    struct hf_object_name name;
+    struct hf_state_pack p;
+    hf_key_parse(missing->v[i], &name);
+    if (name.kind != HF_OBJ_PACK || hf_state_pack_find(s->state, &name.digest, &p, NULL) != 1) continue;
+    bool somewhere = false;
+    for (size_t t = 0; t < s->n_targets && !somewhere; t++) {
+      uint64_t size = 0;
+      struct hf_error e = {0};
+      int r = hf_target_stat(s->targets[t], missing->v[i], &size, &e);
+      somewhere = (r == 0 && size == p.stored) || (r < 0 && r != HOLDFAST_E_NOT_FOUND);
+    }
+    if (somewhere) continue;
+    int r = hf_state_pack_forget(s->state, p.row, err);
+    if (r < 0) return r;
+  }
+  return hf_state_commit(s->state, err);
+}
+
+static int commit(struct run *r, struct hf_error *err) {
+  struct hf_session *s = r->s;
+  struct hf_record *rec = r->rec;
+  int t = hf_store_flush(r->store, err);
+  if (t < 0) return t;
+  for (size_t i = 0; i < r->n_parts; i++) {
+    rec->sources[i].bytes_new = r->parts[i].store.bytes_new;
+    rec->sources[i].bytes_stored = r->parts[i].store.bytes_stored;
+  }
+  t = hf_store_indexes(r->store, &rec->indexes, &rec->n_indexes, err);
+  if (t < 0) return t;
+
+  struct confirmed c = {.ok = hf_allocn(s->n_targets, sizeof *c.ok)};
+  for (size_t i = 0; i < s->n_targets && t == 0; i++) {
+    struct hf_target *target = s->targets[i];
+    if (hf_target_failure(target)) continue;
+    struct hf_error e = {0};
+    struct hf_list missing = HF_LIST_INIT;
+    uint64_t n = 0;
+    int k = hf_confirm(s, i, run_refers, r, rec, &missing, &n, &e);
+    if (k == 0 && n > 0) {
+      k = hf_fail(&e, HOLDFAST_E_CORRUPT, "target %s: %llu of the objects that this snapshot needs are missing or of the wrong size there (%s%s); %s", hf_target_name(target), (unsigned long long)n, missing.v[0],
+                  n > 1 ? ", ..." : "", s->n_targets > 1 ? "holdfast sync brings it level" : "the next run stores them again");
+      t = forget_absent(s, &missing, err);
+    }
+    if (k == 0 && !hf_target_is_level(s, i)) {
+      k = hf_fail(&e, HOLDFAST_E_FAILED, "target %s: does not hold the whole chain (newest record %llu of %llu); holdfast sync brings it level", hf_target_name(target), (unsigned long long)s->chains[i].head, (unsigned long long)s->head);
+    }
+    if (k < 0) hf_target_set_failed(target, &e);
+    else c.ok[i] = true;
+    hf_list_free(&missing);
+  }
+  size_t reached = 0;
+  if (t == 0) t = hf_append(s, rec, may_have, &c, &reached, err);
+  free(c.ok);
+  for (size_t i = 0; t == 0 && i < r->n_parts; i++) {
+    if (r->parts[i].ingest) t = hf_ingest_keep(r->parts[i].ingest, rec->seq, err);
+  }
+  if (t == 0) t = hf_state_commit(s->state, err);
+  return t;
+}
+
+static void report_targets(struct run *r, bool committed, struct hf_backup_result *out) {
+  struct hf_session *s = r->s;
+  const struct hf_manifest *m = s->manifest;
+  out->targets = hf_allocn(m->n_targets, sizeof *out->targets);
+  for (size_t i = 0; i < m->n_targets; i++) {
+    if (!m->targets[i].enabled) continue;
+    struct hf_backup_target *bt = &out->targets[out->n_targets++];
+    bt->name = hf_strdup(m->targets[i].name);
+    bt->error = hf_strdup("could not be opened");
+    for (size_t k = 0; k < s->n_targets; k++) {
+      if (strcmp(hf_target_name(s->targets[k]), bt->name) != 0) continue;
+      free(bt->error);
+      bt->error = hf_strdup(hf_target_failure(s->targets[k]));
+      bt->committed = committed && !bt->error;
+    }
+    if (bt->error) out->partial = true;
+  }
+}
+
+static void run_free(struct run *r) {
+  hf_store_close(r->store);
+  for (size_t i = 0; i < r->n_parts; i++) {
+    hf_ingest_free(r->parts[i].ingest);
+    hf_list_free(&r->parts[i].recipients);
+    hf_wipe(&r->parts[i].audience, sizeof r->parts[i].audience);
+  }
+  free(r->parts);
+  hf_list_free(&r->index_recipients);
+  hf_record_free(r->rec);
+}
+
+static int locked_backup(struct run *r, struct hf_error *err) {
+  struct hf_session *s = r->s;
+  struct hf_digest object;
+  int t = hf_session_chain(s, err);
+  if (t < 0) return t;
+  for (size_t i = 0; i < s->n_issues; i++) {
+    const struct hf_issue *is = &s->issues[i];
+    hf_log(HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "", is->text);
+  }
+  if (!r->o->dry) {
+    t = hf_update_keys(s, &object, err);
+    if (t < 0) return t;
+    r->rec->secret = object;
+  }
+  if ((t = hf_state_recipe_sweep(s->state, err)) < 0 || (t = prepare(r, err)) < 0 || (t = read_all(r, err)) < 0) return t;
+  if (r->o->dry) return hf_state_rollback(s->state, err);
+  if (r->good == 0) {
+    hf_store_flush(r->store, NULL);
+    return hf_fail(err, HOLDFAST_E_FAILED, "no source could be backed up: there is no snapshot");
+  }
+  return commit(r, err);
+}
+
+int hf_backup(struct hf_session *s, const struct hf_backup_options *o, struct hf_backup_result *out, struct hf_error *err) {
+  struct run r = {.s = s, .o = o};
+  double start = hf_now();
+  r.rec = hf_alloc(sizeof *r.rec);
+  r.rec->type = HF_RECORD_SNAPSHOT;
+  r.rec->label = hf_strdup(o->label);
+  r.rec->time = hf_wall_clock();
+  int t = o->dry ? 0 : hf_repo_lock(s, "backup", err);
+  if (t == 0) {
+    t = locked_backup(&r, err);
+    hf_store_close(r.store); /* the sealers are done before the lock goes */
+    r.store = NULL;
+    if (!o->dry) hf_repo_unlock(s);
+  }
+  memset(out, 0, sizeof *out);
+  out->seconds = hf_now() - start;
+  if (t == 0) {
+    report_targets(&r, !o->dry, out);
+    for (size_t i = 0; i < r.rec->n_sources; i++) {
+      if (o->dry) r.rec->sources[i].bytes_new = r.parts[i].store.bytes_new;
+      if (strcmp(r.rec->sources[i].status, "complete") != 0) out->partial = true;
+    }
+    out->record = r.rec;
+    r.rec = NULL;
+  }
+  run_free(&r);
+  return t;
+}
+
+void hf_backup_result_free(struct hf_backup_result *r) {
+  hf_record_free(r->record);
+  for (size_t i = 0; i < r->n_targets; i++) {
+    free(r->targets[i].name);
+    free(r->targets[i].error);
+  }
+  free(r->targets);
+  memset(r, 0, sizeof *r);
+}

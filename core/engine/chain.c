@@ -1,0 +1,288 @@
+/* chain.c - the records of the repository: reading what is new, checking that it follows, finding a snapshot.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdarg.h>
+
+#include "base/text.h"
+#include "engine/session.h"
+
+void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) {
+  if ((s->n_issues & (s->n_issues - 1)) == 0) s->issues = hf_realloc(s->issues, (s->n_issues ? s->n_issues * 2 : 1) * sizeof *s->issues);
+  char text[900];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  s->issues[s->n_issues++] = (struct hf_issue){.target = hf_strdup(target), .text = hf_strdup(text), .tamper = tamper};
+}
+
+/* One record name found at one target. */
+struct found { uint64_t seq; struct hf_digest digest; size_t target; };
+struct listing { struct found *v; size_t n, cap, target; };
+
+static int add_found(void *ctx, const char *key, uint64_t size HF_UNUSED) {
+  struct listing *l = ctx;
+  struct hf_object_name name;
+  hf_key_parse(key, &name);
+  if (name.kind != HF_OBJ_RECORD) return 0;
+  if (l->n == l->cap) {
+    l->cap = l->cap ? l->cap * 2 : 256;
+    l->v = hf_realloc(l->v, l->cap * sizeof *l->v);
+  }
+  l->v[l->n++] = (struct found){name.seq, name.digest, l->target};
+  return 0;
+}
+
+static int by_seq(const void *a, const void *b) {
+  const struct found *x = a, *y = b;
+  if (x->seq != y->seq) return x->seq < y->seq ? -1 : 1;
+  int c = memcmp(x->digest.b, y->digest.b, HF_SHA256_LEN);
+  return c ? c : (x->target < y->target ? -1 : x->target > y->target);
+}
+
+/* Fetch and check one record that the state does not have. */
+static int read_new(struct hf_session *s, uint64_t seq, const struct hf_digest *d, const struct hf_record *prev, const struct hf_digest *prev_digest, struct hf_record **out, struct hf_error *err) {
+  char key[HF_KEY_MAX], signer[HF_FPR_LEN + 1];
+  HF_CLEANUP(hf_buf_free) struct hf_buf plain = HF_BUF_INIT;
+  hf_key_record(key, seq, d);
+  int r = hf_session_fetch_sealed(s, key, d, &plain, signer, err);
+  if (r < 0) return r;
+  struct hf_record *rec = NULL;
+  r = hf_record_parse(plain.data, plain.len, &rec, err);
+  if (r < 0) return hf_prefix(err, "%s", key);
+  if (rec->seq != seq) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: says that it is record %llu", key, (unsigned long long)rec->seq);
+  if (r == 0 && s->repo_id[0] && strcmp(rec->repo_id, s->repo_id) != 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: belongs to another repository (%s)", key, rec->repo_id);
+  if (r == 0 && prev) r = hf_chain_check(prev, prev_digest, rec, err);
+  if (r == 0) r = hf_state_record_add(s->state, seq, d, plain.data, plain.len, err);
+  if (r < 0) {
+    hf_record_free(rec);
+    return r;
+  }
+  *out = rec;
+  return 0;
+}
+
+static void learn(struct hf_session *s, const struct hf_record *rec) {
+  if (!s->repo_id[0]) snprintf(s->repo_id, sizeof s->repo_id, "%s", rec->repo_id);
+  for (size_t i = 0; i < rec->host_keys.n; i++) {
+    if (!hf_list_has(&s->trusted, rec->host_keys.v[i])) hf_list_add(&s->trusted, rec->host_keys.v[i]);
+  }
+}
+
+/* The digest that counts for seq: what the state remembers, else the first candidate that can be read and follows. Returns 1 known, 0 none, negative. */
+static int settle(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, struct hf_record **prev, struct hf_digest *digest, struct hf_error *err) {
+  struct hf_digest prev_digest = *digest;
+  int r = hf_state_record_get(s->state, seq, digest, NULL, err);
+  if (r != 0) {
+    hf_record_free(*prev);
+    *prev = NULL;
+    return r;
+  }
+  if (!*prev && seq > 1) {
+    struct hf_digest d;
+    if (hf_session_record(s, seq - 1, prev, &d, NULL) == 0) prev_digest = d;
+  }
+  for (size_t i = 0; i < n; i++) {
+    if (i > 0 && hf_digest_eq(&v[i].digest, &v[i - 1].digest)) continue;
+    struct hf_record *rec = NULL;
+    struct hf_error e = {0};
+    r = read_new(s, seq, &v[i].digest, *prev, &prev_digest, &rec, &e);
+    if (r == 0) {
+      learn(s, rec);
+      hf_record_free(*prev);
+      *prev = rec;
+      *digest = v[i].digest;
+      return 1;
+    }
+    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE) return hf_fail(err, r, "%s", e.msg);
+    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), r == HOLDFAST_E_CORRUPT, "%s", e.msg);
+  }
+  hf_record_free(*prev);
+  *prev = NULL;
+  return 0;
+}
+
+static void compare(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, bool known, const struct hf_digest *digest) {
+  for (size_t t = 0; t < s->n_targets; t++) {
+    if (s->chains[t].unreadable) continue;
+    bool has = false;
+    for (size_t i = 0; i < n; i++) {
+      if (v[i].target != t) continue;
+      if (known && hf_digest_eq(&v[i].digest, digest)) {
+        has = true;
+      } else {
+        s->chains[t].foreign++;
+        if (known) hf_session_issue(s, hf_target_name(s->targets[t]), true, "holds a record %llu that is not the one of this repository's chain", (unsigned long long)seq);
+      }
+    }
+    if (has) s->chains[t].head = seq;
+    else if (known) s->chains[t].missing++;
+  }
+}
+
+int hf_session_chain(struct hf_session *s, struct hf_error *err) {
+  struct listing l = {0};
+  size_t readable = 0;
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_error e = {0};
+    l.target = i;
+    s->chains[i] = (struct hf_target_chain){0};
+    size_t before = l.n;
+    if (hf_target_list(s->targets[i], "records/", add_found, &l, &e) < 0) {
+      l.n = before;
+      s->chains[i].unreadable = true;
+      hf_log(HF_LOG_ERROR, "%s", e.msg);
+    } else {
+      readable++;
+    }
+  }
+  if (readable == 0) {
+    free(l.v);
+    return hf_fail(err, HOLDFAST_E_FAILED, "the records could be listed at no target");
+  }
+  if (l.n) qsort(l.v, l.n, sizeof *l.v, by_seq);
+  uint64_t remembered = hf_state_record_max(s->state);
+  uint64_t max = HF_MAX(remembered, l.n ? l.v[l.n - 1].seq : 0);
+  if (s->host && hf_state_is_temporary(s->state) == false && l.n > 0 && l.v[l.n - 1].seq > remembered + 100000) max = remembered + 100000;
+
+  int r = 0;
+  struct hf_record *prev = NULL;
+  struct hf_digest digest = {{0}};
+  size_t i = 0;
+  s->head = 0;
+  while (i < l.n && l.v[i].seq == 0) i++;
+  for (uint64_t seq = 1; seq <= max; seq++) {
+    size_t from = i;
+    while (i < l.n && l.v[i].seq == seq) i++;
+    r = settle(s, seq, l.v + from, i - from, &prev, &digest, err);
+    if (r < 0) break;
+    bool known = r == 1;
+    r = 0;
+    if (known) s->head = seq;
+    else if (i == from) hf_session_issue(s, NULL, true, "record %llu is missing everywhere: the chain has a gap", (unsigned long long)seq);
+    compare(s, seq, l.v + from, i - from, known, &digest);
+  }
+  hf_record_free(prev);
+  free(l.v);
+  if (r < 0) return r;
+  for (size_t t = 0; t < s->n_targets; t++) {
+    const struct hf_target_chain *c = &s->chains[t];
+    if (c->unreadable || c->missing == 0) continue;
+    hf_session_issue(s, hf_target_name(s->targets[t]), c->head < remembered,
+                     c->head < remembered && c->head > 0 ? "is behind or was rolled back: its newest record is %llu of %llu, %llu are missing" : "lacks records: its newest is %llu of %llu, %llu are missing",
+                     (unsigned long long)c->head, (unsigned long long)s->head, (unsigned long long)c->missing);
+  }
+  return hf_state_commit(s->state, err);
+}
+
+int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err) {
+  HF_CLEANUP(hf_buf_free) struct hf_buf json = HF_BUF_INIT;
+  int r = hf_state_record_get(s->state, seq, digest, &json, err);
+  if (r < 0) return r;
+  if (r == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "there is no record %llu", (unsigned long long)seq);
+  return hf_record_parse(json.data, json.len, out, err);
+}
+
+int hf_session_snapshot(struct hf_session *s, const char *spec, struct hf_record **out, struct hf_error *err) {
+  int64_t at = INT64_MAX;
+  uint64_t want = 0;
+  size_t len = strlen(spec);
+  bool latest = strcmp(spec, "latest") == 0;
+  bool digits = len > 0 && len <= 10 && strspn(spec, "0123456789") == len;
+  if (spec[0] == '@') {
+    int r = hf_parse_time(spec + 1, &at, err);
+    if (r < 0) return r;
+  } else if (digits) {
+    want = strtoull(spec, NULL, 10);
+  } else if (!latest && (len == 0 || strspn(spec, "0123456789abcdefABCDEF") != len)) {
+    return hf_fail(err, HOLDFAST_E_USAGE, "%s is no snapshot: say latest, a sequence number, the start of an id, or @TIME", spec);
+  }
+  struct hf_record *best = NULL;
+  size_t matches = 0;
+  for (uint64_t seq = s->head; seq >= 1; seq--) {
+    struct hf_record *r = NULL;
+    if (hf_session_record(s, seq, &r, NULL, NULL) < 0) continue;
+    bool hit = r->type == HF_RECORD_SNAPSHOT;
+    if (hit) hit = latest ? true : spec[0] == '@' ? r->time <= at : (digits && r->seq == want) || (!digits && strncasecmp(r->id, spec, len) == 0);
+    if (!hit || best) {
+      if (hit) matches++;
+      hf_record_free(r);
+      continue;
+    }
+    best = r;
+    matches = 1;
+    if (latest || spec[0] == '@' || digits) break;
+  }
+  if (!best) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "there is no snapshot %s", spec);
+  if (matches > 1) {
+    hf_record_free(best);
+    return hf_fail(err, HOLDFAST_E_USAGE, "%s is the start of %zu snapshots' ids: say more of it", spec, matches);
+  }
+  *out = best;
+  return 0;
+}
+
+int hf_session_secret(struct hf_session *s, const struct hf_digest *object, struct hf_error *err) {
+  if (s->have_secret) return 0;
+  char key[HF_KEY_MAX];
+  HF_CLEANUP(hf_buf_free) struct hf_buf plain = HF_BUF_INIT;
+  hf_key_secret(key, object);
+  int r = hf_session_fetch_sealed(s, key, object, &plain, NULL, err);
+  if (r == 0) r = hf_secret_parse(plain.data, plain.len, &s->secret, err);
+  if (plain.data) hf_wipe(plain.data, plain.len);
+  if (r < 0) return r;
+  if (strcmp(s->secret.repo_id, s->repo_id) != 0) return hf_fail(err, HOLDFAST_E_CORRUPT, "%s: is the secret of another repository (%s)", key, s->secret.repo_id);
+  s->have_secret = true;
+  return 0;
+}
+
+/* ---- indexes into the catalogue ---- */
+
+struct loading { struct hf_session *s; int64_t index_row, pack_row; uint64_t packs; bool skip; };
+
+static int load_pack(void *ctx, size_t ordinal, const struct hf_index_pack *p, struct hf_error *err) {
+  struct loading *l = ctx;
+  struct hf_state *st = l->s->state;
+  struct hf_state_pack known;
+  int r = hf_state_pack_find(st, &p->digest, &known, err);
+  if (r < 0) return r;
+  l->packs = ordinal + 1;
+  l->skip = r == 1;
+  if (l->skip) return 0;
+  r = hf_state_pack_begin(st, (int)p->kind, p->source, p->audience, &l->pack_row, err);
+  if (r == 0) r = hf_state_pack_sealed(st, l->pack_row, &p->digest, p->stored, p->raw, err);
+  if (r == 0) r = hf_state_pack_indexed(st, l->pack_row, l->index_row, ordinal, err);
+  return r;
+}
+
+static int load_chunk(void *ctx, const struct hf_chunk_ref *c, struct hf_error *err) {
+  struct loading *l = ctx;
+  return l->skip ? 0 : hf_state_chunk_add(l->s->state, &c->id, l->pack_row, c->offset, c->length, err);
+}
+
+int hf_session_load_indexes(struct hf_session *s, const struct hf_record *rec, struct hf_error *err) {
+  for (size_t i = 0; i < rec->n_indexes; i++) {
+    const struct hf_digest *d = &rec->indexes[i].sha256;
+    struct loading l = {.s = s};
+    int r = hf_state_index_find(s->state, d, NULL, NULL, err);
+    if (r < 0) return r;
+    if (r == 1) continue;
+    char key[HF_KEY_MAX];
+    HF_CLEANUP(hf_buf_free) struct hf_buf packed = HF_BUF_INIT, text = HF_BUF_INIT;
+    hf_key_index(key, d);
+    r = hf_session_fetch_sealed(s, key, d, &packed, NULL, err);
+    if (r == 0) r = hf_zstd_decompress(packed.data, packed.len, HF_META_MAX, &text, err);
+    if (r == 0) r = hf_state_index_add(s->state, d, 0, &l.index_row, err);
+    struct hf_index_sink sink = {.ctx = &l, .pack = load_pack, .chunk = load_chunk};
+    if (r == 0) r = hf_index_parse(text.data, text.len, s->repo_id, &sink, err);
+    if (r == 0) r = hf_state_index_size(s->state, l.index_row, l.packs, err);
+    if (r < 0) {
+      hf_prefix(err, "%s", key);
+      hf_state_rollback(s->state, NULL);
+      return r;
+    }
+    r = hf_state_commit(s->state, err);
+    if (r < 0) return r;
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+/* repo_lock.c - lock objects: one writer per repository, whoever shares the target.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * locks/<32 hex digits>.json, plain text: who, since when, until when (the owner's own clock). The state folder's lock file keeps two runs of this host apart; the object keeps apart two machines that think
+ * they are the same host. A lock whose process is gone from this machine is taken over; so is one whose time is over. Put first, then look: two that
+ * do so at once see each other, and both refuse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/engine.h"
+
+#define LOCK_SECONDS (24 * 3600)
+#define LOCK_MAX 4096
+
+static char lock_key[64]; /* this process' own lock: a process writes to one repository at a time */
+
+static void read_line(const char *path, char out[64]) {
+  out[0] = 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t n = read(fd, out, 63);
+  close(fd);
+  out[n > 0 ? n : 0] = 0;
+  out[strcspn(out, "\n")] = 0;
+}
+
+static int add_lock(void *ctx, const char *key, uint64_t size) {
+  if (size <= LOCK_MAX) hf_list_add(ctx, key);
+  return 0;
+}
+
+/* Whose is this lock? 0: nobody's any more (taken over), 1: held. */
+static int look(struct hf_session *s, struct hf_target *t, const char *key, struct hf_error *err) {
+  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
+  struct hf_error e = {0};
+  int r = hf_target_get(t, key, LOCK_MAX, &b, &e);
+  if (r == HOLDFAST_E_NOT_FOUND) return 0;
+  if (r < 0) return hf_fail(err, r, "%s", e.msg);
+  HF_CLEANUP(hf_json_decrefp) json_t *j = hf_json_parse(b.data ? b.data : "", b.len, NULL);
+  const char *machine = "", *boot = "", *host = "?", *what = "?";
+  int64_t pid = 0, expires = 0;
+  if (j) {
+    hf_json_str(j, "machine", false, &machine, NULL);
+    hf_json_str(j, "boot", false, &boot, NULL);
+    hf_json_str(j, "host", false, &host, NULL);
+    hf_json_str(j, "command", false, &what, NULL);
+    hf_json_i64(j, "pid", false, &pid, NULL);
+    hf_json_i64(j, "expires", false, &expires, NULL);
+  }
+  char my_machine[64], my_boot[64];
+  read_line("/etc/machine-id", my_machine);
+  read_line("/proc/sys/kernel/random/boot_id", my_boot);
+  bool here = *machine && strcmp(machine, my_machine) == 0;
+  bool dead = here && (strcmp(boot, my_boot) != 0 || pid <= 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
+  /* The local lock file has been taken: no other process of this host's state can be at work. */
+  if (!j || dead || expires < hf_wall_clock()) {
+    hf_log(HF_LOG_NOTICE, "target %s: the lock of a run that is no more (%s, process %lld) is removed", hf_target_name(t), what, (long long)pid);
+    return hf_target_remove(t, key, err);
+  }
+  char until[HF_TIME_LEN];
+  hf_format_time(until, expires);
+  hf_fail(err, HOLDFAST_E_EXISTS, "target %s: the repository of %s is being written by another machine or user (holdfast %s, process %lld on %s, lock until %s); if that run is gone, delete %s", hf_target_name(t),
+          s->manifest->host, what, (long long)pid, host, until, key);
+  return 1;
+}
+
+static int look_at_all(struct hf_session *s, struct hf_target *t, struct hf_error *err) {
+  struct hf_list keys = HF_LIST_INIT;
+  int r = hf_target_list(t, "locks/", add_lock, &keys, err);
+  for (size_t i = 0; r == 0 && i < keys.n; i++) {
+    if (strcmp(keys.v[i], lock_key) == 0) continue;
+    r = look(s, t, keys.v[i], err);
+    if (r == 1) r = HOLDFAST_E_EXISTS;
+  }
+  hf_list_free(&keys);
+  return r;
+}
+
+int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
+  unsigned char id[16];
+  char hex[33], machine[64], boot[64], name[256] = "";
+  hf_random(id, sizeof id);
+  hf_hex(hex, id, sizeof id);
+  read_line("/etc/machine-id", machine);
+  read_line("/proc/sys/kernel/random/boot_id", boot);
+  gethostname(name, sizeof name - 1);
+  int64_t now = hf_wall_clock();
+  HF_CLEANUP(hf_json_decrefp) json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:s,s:I,s:I}", "host", hf_json_bytes(name, strlen(name)), "machine", machine, "boot", boot, "pid", (json_int_t)getpid(), "command", what,
+                                                    "started", (json_int_t)now, "expires", (json_int_t)(now + LOCK_SECONDS));
+  HF_CLEANUP(hf_freep) char *text = json_dumps(j, JSON_INDENT(1));
+  if (!text) return hf_fail(err, HOLDFAST_E_FAILED, "cannot write the lock");
+  struct hf_digest d;
+  hf_sha256(text, strlen(text), &d);
+  snprintf(lock_key, sizeof lock_key, "locks/%s.json", hex);
+
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_target *t = s->targets[i];
+    if (hf_target_failure(t)) continue;
+    struct hf_error e = {0};
+    int r = hf_target_put(t, lock_key, text, strlen(text), &d, true, &e);
+    if (r == 0) r = look_at_all(s, t, &e);
+    if (r == 0) continue;
+    if (r == HOLDFAST_E_EXISTS) {
+      hf_repo_unlock(s);
+      return hf_fail(err, r, "%s", e.msg);
+    }
+    hf_target_set_failed(t, &e);
+  }
+  return 0;
+}
+
+void hf_repo_unlock(struct hf_session *s) {
+  if (!lock_key[0]) return;
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_error e = {0};
+    if (!hf_target_failure(s->targets[i]) && hf_target_remove(s->targets[i], lock_key, &e) < 0) hf_log(HF_LOG_WARNING, "%s", e.msg);
+  }
+  lock_key[0] = 0;
+}

@@ -1,0 +1,93 @@
+/* session.h - everything a command works with: manifest, state, keys, targets and the chain, opened in the right order.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef HF_SESSION_H
+#define HF_SESSION_H
+
+#include "base/io.h"
+#include "manifest/manifest.h"
+#include "pipeline/target.h"
+#include "repo/repo.h"
+#include "state/state.h"
+
+#define HF_TOOL "holdfast " HF_VERSION
+
+/* Set by signal handlers; everything long looks at it. */
+extern volatile int hf_cancel;
+
+/* What one target holds of the chain. */
+struct hf_target_chain {
+  uint64_t head;    /* highest sequence number there, 0 none */
+  uint64_t missing; /* records of the chain that it lacks */
+  uint64_t foreign; /* records there that are not the chain's */
+  bool unreadable;  /* its records could not be listed */
+};
+
+/* Something wrong with the chain, as a sentence. */
+struct hf_issue { char *target; char *text; bool tamper; };
+
+struct hf_session {
+  const char *manifest_file;
+  struct hf_registry *registry;
+  struct hf_manifest *manifest;
+  struct hf_state *state;
+  struct hf_lock *lock;
+  struct hf_gpg *host;      /* the host's own home; NULL where this machine is not the host */
+  struct hf_gpg *caller;    /* hf_session_caller */
+  struct hf_target **targets; /* those that could be opened */
+  struct hf_target_chain *chains; /* parallel to targets; after hf_session_chain */
+  size_t n_targets;
+  size_t n_unopened;        /* targets of the manifest that could not be opened (reported) */
+  struct hf_list trusted;   /* fingerprints of host keys */
+  struct hf_list specs, fprs; /* recipients already looked up and found usable in this session, side by side */
+  char repo_id[33];
+  char host_key[HF_FPR_LEN + 1];
+  bool have_secret;
+  struct hf_secret secret;
+  uint64_t head;            /* after hf_session_chain: last sequence number */
+  struct hf_issue *issues;
+  size_t n_issues;
+};
+
+enum hf_session_flags {
+  HF_SESSION_WRITE = 1,   /* needs the host's state and key, takes the lock */
+  HF_SESSION_READ = 2,    /* works anywhere: without the host's state, in a temporary one and with the caller's key */
+  HF_SESSION_CREATE = 4,  /* init: folders, state and targets may be made */
+  HF_SESSION_NO_TARGETS = 8
+};
+/* Open. only_target: NULL for all. A target that cannot be opened is reported and left out; an error when none is left. */
+int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err);
+void hf_session_close(struct hf_session *s);
+/* The caller's own GnuPG home, with the host keys trusted for verification. */
+int hf_session_caller(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);
+/* The home that can read metadata: the host's, else the caller's. */
+int hf_session_reader(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);
+
+/* Fetch an object whose digest is known, from the first target that has it good; those passed over are reported. passed_over may be NULL. */
+int hf_session_fetch(struct hf_session *s, const char *key, const struct hf_digest *want, size_t max, struct hf_buf *out, struct hf_error *err);
+/* Fetch, decrypt and verify a piece of metadata. */
+int hf_session_fetch_sealed(struct hf_session *s, const char *key, const struct hf_digest *want, struct hf_buf *plain, char *signer, struct hf_error *err);
+
+/* ---- the chain (chain.c) ---- */
+/* List the records at every target, read those not seen yet, check that each follows the one before, and compare with what this host remembers. Fills head, chains, issues, trusted, repo_id. Issues are not
+ * errors; an error is what prevents going on (nothing readable at all, or no record where there should be some). */
+int hf_session_chain(struct hf_session *s, struct hf_error *err);
+void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
+/* Record seq, parsed; digest may be NULL. NOT_FOUND. */
+int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
+/* `latest`, a sequence number, an id prefix, or @TIME. */
+int hf_session_snapshot(struct hf_session *s, const char *spec, struct hf_record **out, struct hf_error *err);
+/* Load the secret from the record's secrets object (or the state). */
+int hf_session_secret(struct hf_session *s, const struct hf_digest *object, struct hf_error *err);
+/* The catalogue knows all packs of a record's indexes: fetch those indexes that it lacks. */
+int hf_session_load_indexes(struct hf_session *s, const struct hf_record *r, struct hf_error *err);
+
+/* ---- recipients (recipients.c) ---- */
+/* Fingerprints of a list of specifications, looked up in the host's home; sorted, no doubles. Each must be usable for encryption now, else HOLDFAST_E_AUTH. Warns about keys that expire within 30 days. */
+int hf_session_recipients(struct hf_session *s, const struct hf_list *specs, struct hf_list *fprs, struct hf_error *err);
+/* Of the whole manifest: the union over [holdfast] and all sources. */
+int hf_session_all_recipients(struct hf_session *s, struct hf_list *fprs, struct hf_error *err);
+/* init: bring the public keys into the host's home, from recipient-key files and the caller's keyring. */
+int hf_session_import_recipients(struct hf_session *s, struct hf_error *err);
+
+#endif

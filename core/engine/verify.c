@@ -1,0 +1,218 @@
+/* verify.c - is everything there, and is it what it should be?
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Three depths: one listing of each target against what the snapshots need; every object's digest against its name; every chunk's id and every recipe. The first two need no private key.
+ * Memory: one bit per pack and target, and the keys of one target's objects when they are to be read.
+ */
+#include <stdarg.h>
+
+#include "base/text.h"
+#include "engine/verify_impl.h"
+
+void hf_verify_finding(struct hf_verifying *v, const char *target, const char *object, const char *fmt, ...) {
+  char text[900];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  v->out->findings++;
+  if (v->o->finding) v->o->finding(v->o->ctx, target, object, text);
+}
+
+bool hf_verify_needs(const struct hf_verifying *v, int64_t row) { return row <= v->max_pack && (v->packs[row / 8] >> (row % 8) & 1); }
+
+/* ---- what is needed ---- */
+
+struct marking { struct hf_verifying *v; int64_t index_row; const char *index_key; };
+
+static int mark(void *ctx, uint64_t ordinal) {
+  struct marking *m = ctx;
+  struct hf_state_pack p;
+  int r = hf_state_index_pack(m->v->s->state, m->index_row, ordinal, &p, NULL);
+  if (r < 0) return r;
+  if (r == 0) {
+    hf_verify_finding(m->v, NULL, m->index_key, "a snapshot needs its pack number %llu, and it names none", (unsigned long long)ordinal);
+    return 0;
+  }
+  m->v->packs[p.row / 8] |= (unsigned char)(1u << (p.row % 8));
+  return 0;
+}
+
+static int mark_record(struct hf_verifying *v, const struct hf_record *rec) {
+  for (size_t i = 0; i < rec->n_indexes; i++) {
+    char key[HF_KEY_MAX];
+    struct marking m = {.v = v, .index_key = key};
+    struct hf_error e = {0};
+    hf_key_index(key, &rec->indexes[i].sha256);
+    if (hf_state_index_find(v->s->state, &rec->indexes[i].sha256, &m.index_row, NULL, &e) != 1) continue; /* told already: it could not be loaded */
+    if (hf_ranges_each(rec->indexes[i].packs, mark, &m, &e) < 0) hf_verify_finding(v, NULL, key, "record %llu: %s", (unsigned long long)rec->seq, e.msg);
+  }
+  return 0;
+}
+
+static int gather(struct hf_verifying *v, struct hf_error *err) {
+  struct hf_session *s = v->s;
+  /* All indexes first: they add packs to the catalogue. */
+  for (uint64_t seq = 1; seq <= s->head; seq++) {
+    struct hf_record *rec = NULL;
+    struct hf_error e = {0};
+    if (hf_session_record(s, seq, &rec, NULL, &e) < 0 || rec->type != HF_RECORD_SNAPSHOT) {
+      hf_record_free(rec);
+      continue;
+    }
+    v->out->snapshots++;
+    int r = hf_session_load_indexes(s, rec, &e);
+    hf_record_free(rec);
+    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "%s", e.msg);
+    if (r < 0) hf_verify_finding(v, NULL, "", "snapshot %llu: %s", (unsigned long long)seq, e.msg);
+  }
+  v->max_pack = hf_state_pack_max(s->state);
+  v->packs = hf_alloc((size_t)v->max_pack / 8 + 1);
+  for (uint64_t seq = 1; seq <= s->head; seq++) {
+    struct hf_record *rec = NULL;
+    if (hf_session_record(s, seq, &rec, NULL, NULL) == 0 && rec->type == HF_RECORD_SNAPSHOT) mark_record(v, rec);
+    hf_record_free(rec);
+  }
+  return 0;
+}
+
+/* ---- one target ---- */
+
+struct listing {
+  struct hf_verifying *v;
+  struct hf_verify_target *t;
+  unsigned char *packs; /* bit per pack row: is there, in the right size */
+  struct hf_list seen;  /* indexes, secrets, keys and texts: few */
+  struct hf_list read;  /* keys to fetch */
+};
+
+static int see(void *ctx, const char *key, uint64_t size) {
+  struct listing *l = ctx;
+  struct hf_object_name name;
+  hf_key_parse(key, &name);
+  l->t->objects++;
+  l->t->bytes += size;
+  if (name.kind == HF_OBJ_PACK) {
+    struct hf_state_pack p;
+    int r = hf_state_pack_find(l->v->s->state, &name.digest, &p, NULL);
+    if (r < 0) return r;
+    bool known = r == 1 && p.row <= l->v->max_pack;
+    if (!known || !hf_verify_needs(l->v, p.row)) l->t->extra++;
+    if (known && p.stored == size) l->packs[p.row / 8] |= (unsigned char)(1u << (p.row % 8));
+  } else if (name.kind != HF_OBJ_OTHER && name.kind != HF_OBJ_RECORD) {
+    hf_list_add(&l->seen, key);
+  }
+  if (name.kind != HF_OBJ_OTHER && l->v->o->read_percent > 0) hf_list_add(&l->read, key);
+  return 0;
+}
+
+static int check_pack(void *ctx, const struct hf_state_pack *p, struct hf_error *err HF_UNUSED) {
+  struct listing *l = ctx;
+  if (!hf_verify_needs(l->v, p->row) || (l->packs[p->row / 8] >> (p->row % 8) & 1)) return 0;
+  char key[HF_KEY_MAX];
+  hf_key_pack(key, &p->digest);
+  l->t->missing++;
+  hf_verify_finding(l->v, l->t->name, key, "is missing, or not of the %llu bytes it should have", (unsigned long long)p->stored);
+  return 0;
+}
+
+static void need(struct listing *l, const char *key) {
+  if (hf_list_has(&l->seen, key)) return;
+  hf_list_add(&l->seen, key); /* told once */
+  l->t->missing++;
+  hf_verify_finding(l->v, l->t->name, key, "is missing");
+}
+
+static void check_small(struct listing *l) {
+  struct hf_session *s = l->v->s;
+  char key[HF_KEY_MAX];
+  need(l, "README.txt");
+  need(l, "recover.sh");
+  need(l, "repository.ini");
+  for (uint64_t seq = 1; seq <= s->head; seq++) {
+    struct hf_record *rec = NULL;
+    struct hf_digest zero = {{0}};
+    if (hf_session_record(s, seq, &rec, NULL, NULL) < 0) continue;
+    if (!hf_digest_eq(&rec->secret, &zero)) {
+      hf_key_secret(key, &rec->secret);
+      need(l, key);
+    }
+    for (size_t i = 0; i < rec->n_indexes; i++) {
+      hf_key_index(key, &rec->indexes[i].sha256);
+      need(l, key);
+    }
+    for (size_t i = 0; i < rec->host_keys.n; i++) {
+      hf_key_hostkey(key, rec->host_keys.v[i]);
+      need(l, key);
+    }
+    hf_record_free(rec);
+  }
+}
+
+/* The second depth: digest against name. Plain texts have none. */
+static void read_object(struct listing *l, struct hf_target *t, const char *key) {
+  struct hf_object_name name;
+  hf_key_parse(key, &name);
+  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
+  struct hf_error e = {0};
+  bool has_digest = name.kind == HF_OBJ_PACK || name.kind == HF_OBJ_INDEX || name.kind == HF_OBJ_RECORD || name.kind == HF_OBJ_SECRET;
+  int r = has_digest ? hf_target_get_checked(t, key, HF_META_MAX, &name.digest, &b, &e) : hf_target_get(t, key, 1 << 20, &b, &e);
+  l->t->read++;
+  if (r < 0) {
+    l->t->damaged++;
+    hf_verify_finding(l->v, l->t->name, key, "%s", r == HOLDFAST_E_CORRUPT ? "is damaged: its bytes are not those its name was made from" : e.msg);
+  }
+}
+
+static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err) {
+  struct hf_target *t = v->s->targets[i];
+  struct listing l = {.v = v, .t = &v->out->targets[i]};
+  l.t->name = hf_target_name(t);
+  l.packs = hf_alloc((size_t)v->max_pack / 8 + 1);
+  struct hf_error e = {0};
+  int r = hf_target_list(t, "", see, &l, &e);
+  if (r < 0) {
+    hf_verify_finding(v, l.t->name, "", "%s", e.msg);
+  } else {
+    l.t->missing += v->s->chains[i].missing;
+    r = hf_state_packs_each(v->s->state, check_pack, &l, err);
+    if (r == 0) check_small(&l);
+    hf_list_sort(&l.read);
+    double step = v->o->read_percent / 100, sum = 0;
+    unsigned char rnd;
+    hf_random(&rnd, 1);
+    sum = rnd / 256.0; /* a sample starts anywhere */
+    for (size_t k = 0; r == 0 && k < l.read.n && !hf_cancel; k++) {
+      sum += step;
+      if (sum < 1 && v->o->read_percent < 100) continue;
+      sum -= 1;
+      read_object(&l, t, l.read.v[k]);
+      if (v->o->progress) v->o->progress(v->o->ctx, l.t->name, "objects read", k + 1, l.read.n);
+    }
+  }
+  hf_list_free(&l.seen);
+  hf_list_free(&l.read);
+  free(l.packs);
+  return r < 0 && e.code == 0 ? r : 0;
+}
+
+int hf_verify(struct hf_session *s, const struct hf_verify_options *o, struct hf_verify_result *out, struct hf_error *err) {
+  double start = hf_now();
+  memset(out, 0, sizeof *out);
+  out->targets = hf_allocn(s->n_targets, sizeof *out->targets);
+  out->n_targets = s->n_targets;
+  struct hf_verifying v = {.s = s, .o = o, .out = out};
+  int r = gather(&v, err);
+  for (size_t i = 0; r == 0 && i < s->n_targets; i++) r = verify_target(&v, i, err);
+  for (int64_t row = 1; r == 0 && row <= v.max_pack; row++) out->packs += hf_verify_needs(&v, row);
+  if (r == 0 && o->decrypt) r = hf_verify_decrypt(&v, err);
+  if (r == 0 && hf_cancel) r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
+  free(v.packs);
+  out->seconds = hf_now() - start;
+  return r;
+}
+
+void hf_verify_result_free(struct hf_verify_result *r) {
+  free(r->targets);
+  memset(r, 0, sizeof *r);
+}
