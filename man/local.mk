@@ -1,0 +1,19 @@
+# local.mk - the manual pages
+dist_man_MANS += \
+	man/holdfast-backup.1 \
+	man/holdfast-cat.1 \
+	man/holdfast-check.1 \
+	man/holdfast-diff.1 \
+	man/holdfast-init.1 \
+	man/holdfast-list.1 \
+	man/holdfast-ls.1 \
+	man/holdfast-plugin.3 \
+	man/holdfast-plugins.1 \
+	man/holdfast-repository.5 \
+	man/holdfast-restore.1 \
+	man/holdfast-source-files.7 \
+	man/holdfast-sync.1 \
+	man/holdfast-target-local.7 \
+	man/holdfast-verify.1 \
+	man/holdfast.1 \
+	man/holdfast.ini.5

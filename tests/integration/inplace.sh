@@ -1,0 +1,134 @@
+#!/bin/bash
+# inplace.sh - restore in place: what was lost or changed comes back, a safety copy is kept, the rest is left alone, no link leads out.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh disable=SC2154 # variables of lib.sh
+. "${SRCDIR:?}/tests/integration/lib.sh"
+need python3 tar
+
+make_key key 'Recipient <recipient@example.com>'
+tree=$work/tree
+prepare() {
+  rm -rf "$tree" "$R/state/safety"
+  mkdir -p "$tree/sub/deep" "$tree/other"
+  for f in file sub/file sub/deep/file other/file; do echo "original $f" >"$tree/$f"; done
+  head -c 700000 /dev/urandom >"$tree/sub/large"
+  ln "$tree/sub/file" "$tree/sub/hard"
+  ln -s file "$tree/link"
+  chmod 750 "$tree/sub/deep"
+}
+R=$work/main
+prepare
+new_repo main <<EOF
+[source tree]
+plugin = files
+path = $tree
+EOF
+must init
+must backup
+describe "$tree" >"$work/want"
+cp -a "$tree" "$work/original"
+
+again() {
+  rm -rf "$tree" "$R/state/safety"
+  cp -a "$work/original" "$tree"
+}
+safety() { find "$R/state/safety" -name '*.tar' 2>/dev/null; }
+
+# ---- it does not happen by mistake
+
+hf restore latest --in-place
+exits 2 "without a terminal and without --yes it is refused"
+says '--yes' "and says what is wanted"
+is "$(safety)" "" "nothing has been done"
+
+# ---- all of it
+
+echo changed >"$tree/file"
+rm "$tree/sub/large"
+rm "$tree/sub/hard"
+echo not a link any more >"$tree/sub/hard"
+chmod 777 "$tree/sub/deep"
+echo new >"$tree/sub/new"
+ln -sfn elsewhere "$tree/link"
+describe "$tree" >"$work/before"
+hf restore latest --in-place --yes
+exits 0 "restore --in-place"
+ok "a file that is not in the snapshot is left alone" grep -qx new "$tree/sub/new"
+rm "$tree/sub/new"
+# The folder's time has changed since by the removal: compare without.
+describe "$tree" | grep -v "^b'sub' " >"$work/got"
+grep -v "^b'sub' " "$work/want" >"$work/want.sub"
+ok "everything else is as it was in the snapshot" diff "$work/want.sub" "$work/got"
+copy=$(safety)
+is "$(safety | wc -l)" 1 "there is a safety copy"
+says "$copy" "and the message says where"
+is "$(stat -c %a "$copy")" 600 "readable by its owner alone"
+mkdir "$work/undo"
+ok "tar reads it" tar -xpf "$copy" -C "$work/undo" --xattrs --acls
+describe "$work/undo$tree" >"$work/got"
+ok "and it is what was there before" diff "$work/before" "$work/got"
+
+# ---- some of it
+
+again
+rm -rf "$tree/sub"
+echo changed >"$tree/other/file"
+rm "$tree/file"
+hf restore latest --in-place --yes --path "$tree/sub/deep" --path "$tree/file"
+exits 0 "restore --in-place --path"
+ok "what was asked for is back" cmp "$tree/sub/deep/file" "$work/original/sub/deep/file"
+is "$(stat -c %a "$tree/sub/deep")" 750 "a folder with its mode"
+ok "a file too" cmp "$tree/file" "$work/original/file"
+ok "and no more" test ! -e "$tree/sub/large"
+is "$(cat "$tree/other/file")" changed "what was not asked for is not touched"
+
+# ---- a source whose tree is gone altogether
+
+again
+rm -rf "$tree"
+hf restore latest --in-place --yes
+exits 0 "the whole tree is gone"
+describe "$tree" >"$work/got"
+ok "and comes back" diff "$work/want" "$work/got"
+
+# ---- links must not lead out
+
+again
+mkdir "$work/outside" "$work/outside/deep"
+echo precious >"$work/outside/file"
+echo precious >"$work/outside/deep/file"
+describe "$work/outside" >"$work/outside.before"
+rm -rf "$tree/sub"
+ln -s "$work/outside" "$tree/sub"
+hf restore latest --in-place --yes --path "$tree/sub/deep"
+rc1=$rc
+cp "$work/err" "$work/err1"
+hf restore latest --in-place --yes --path "$tree/sub/file"
+[ "$rc1" -eq 3 ] && [ "$rc" -eq 3 ]
+result $? "a folder replaced by a symbolic link: exit code 3" || show_last
+says 'tree/sub.*symbolic link' "and the message says so"
+describe "$work/outside" >"$work/outside.after"
+ok "nothing is written where it leads" diff "$work/outside.before" "$work/outside.after"
+hf restore latest --in-place --yes
+[ "$rc" -eq 3 ] || [ "$rc" -eq 0 ]
+result $? "the same with everything asked for" || show_last
+describe "$work/outside" >"$work/outside.after"
+ok "nothing is written where it leads" diff "$work/outside.before" "$work/outside.after"
+again
+ln -sfn "$work/outside/file" "$tree/file"
+hf restore latest --in-place --yes
+exits 0 "a file replaced by a symbolic link"
+ok "is a file again" cmp "$tree/file" "$work/original/file"
+describe "$work/outside" >"$work/outside.after"
+ok "nothing is written where it led" diff "$work/outside.before" "$work/outside.after"
+
+# A folder in the place of a file, with something in it that nobody asked to remove.
+again
+rm "$tree/file"
+mkdir "$tree/file"
+echo keep >"$tree/file/in it"
+hf restore latest --in-place --yes
+exits 3 "a folder with something in it in the place of a file: exit code 3"
+says 'tree/file' "which is named"
+ok "and it is left alone" grep -qx keep "$tree/file/in it"
+done_testing

@@ -1,0 +1,166 @@
+# local.mk - the tests: unit programs (cmocka), integration scripts (TAP), fuzzers
+# SPDX-License-Identifier: Apache-2.0
+
+# ---- unit tests: tests/unit/NAME.c, linked with the core. One that needs more names it: tests_unit_NAME_SOURCES, _CPPFLAGS, _LDADD.
+UNIT_TESTS = \
+	tests/unit/test_base \
+	tests/unit/test_chunker \
+	tests/unit/test_state \
+	tests/unit/test_crypto \
+	tests/unit/test_digest \
+	tests/unit/test_extract \
+	tests/unit/test_extract_large \
+	tests/unit/test_files_entry \
+	tests/unit/test_files_parts \
+	tests/unit/test_files_pattern \
+	tests/unit/test_files_restore \
+	tests/unit/test_files_walk \
+	tests/unit/test_io \
+	tests/unit/test_loader \
+	tests/unit/test_local \
+	tests/unit/test_manifest \
+	tests/unit/test_pack \
+	tests/unit/test_queue \
+	tests/unit/test_recipe \
+	tests/unit/test_recover \
+	tests/unit/test_repo \
+	tests/unit/test_settings \
+	tests/unit/test_tar \
+	tests/unit/test_text \
+	tests/unit/test_tree \
+	tests/unit/test_worker
+
+UNIT_SUPPORT = \
+	tests/unit/extract_support.h \
+	tests/unit/fake_plugins.h \
+	tests/unit/tap.sh \
+	tests/unit/test_files_support.h \
+	tests/unit/tree_support.h \
+	tests/unit/unit.h \
+	tests/unit/worker_plugin.c
+
+# Those of a plugin are linked with its objects and see the SDK only.
+tests_unit_test_local_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_local_LDADD = $(targets_local_local_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_entry_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_files_entry_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_files_parts_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_restore_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_files_restore_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_pattern_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_files_pattern_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_walk_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+
+# ---- integration tests: scripts that print TAP and find all they need in the environment set below
+INTEGRATION_TESTS = \
+	tests/integration/conformance.sh \
+	tests/integration/exports.sh \
+	tests/integration/fuzz_seeds.sh \
+	tests/integration/incremental.sh \
+	tests/integration/inplace.sh \
+	tests/integration/layers.sh \
+	tests/integration/lint.sh \
+	tests/integration/listed.sh \
+	tests/integration/manifest.sh \
+	tests/integration/plugin.sh \
+	tests/integration/roundtrip.sh \
+	tests/integration/sdk.sh \
+	tests/integration/secrets.sh \
+	tests/integration/sequoia.sh \
+	tests/integration/tamper.sh \
+	tests/integration/trouble.sh
+
+# ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
+# Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz_index \
+	tests/fuzz/fuzz_manifest \
+	tests/fuzz/fuzz_recipe \
+	tests/fuzz/fuzz_record \
+	tests/fuzz/fuzz_text
+tests_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_index_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_record_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_text_LDFLAGS = $(FUZZ_LINK)
+
+# Without libFuzzer they are linked with replay.c, and the tests run the seeds through them.
+if FUZZERS
+FUZZ_LIBS = libcore.a $(CORE_LIBS)
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+check_LIBRARIES = tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c tests/fuzz/fuzz.h
+FUZZ_LIBS = tests/fuzz/libreplay.a libcore.a $(CORE_LIBS)
+FUZZ_LINK = $(AM_LDFLAGS)
+endif
+check_PROGRAMS += $(FUZZ_TARGETS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+UNIT_RUN = $(UNIT_TESTS)
+endif
+
+# What a check program gets that has no settings of its own.
+AM_DEFAULT_SOURCE_EXT = .c
+TEST_CFLAGS = $(AM_CFLAGS) $(CORE_CFLAGS) $(CMOCKA_CFLAGS)
+LDADD = libcore.a $(CORE_LIBS) $(CMOCKA_LIBS)
+
+TESTS = $(UNIT_RUN) $(INTEGRATION_TESTS)
+TEST_EXTENSIONS = .sh
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = CMOCKA_MESSAGE_OUTPUT=TAP $(TAP_DRIVER)
+LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
+SH_LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_COMPILER = bash
+
+TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/targets/local/.libs
+AM_TESTS_ENVIRONMENT = \
+	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
+	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \
+	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; \
+	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
+
+# For scripts outside the test run: eval "`make -s test-env`"
+test-env:
+	@echo "$(AM_TESTS_ENVIRONMENT)"
+
+# The unit tests under valgrind.
+check-valgrind: all
+	$(AM_V_at)test -n '$(VALGRIND)' || { echo 'valgrind is not installed'; exit 1; }
+	HOLDFAST_VALGRIND=1 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(UNIT_RUN)' \
+	  TEST_WRAPPER='$(LIBTOOL) --mode=execute $(VALGRIND) -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=yes'
+
+# Lines of core/ that the tests run. Configure with --enable-coverage.
+coverage: all
+	-$(MAKE) $(AM_MAKEFLAGS) check
+	$(AM_V_at)test -n '$(GCOVR)' || { echo 'gcovr is not installed'; exit 1; }
+	$(GCOVR) -r '$(abs_top_srcdir)' --object-directory '$(abs_top_builddir)' -f '$(abs_top_srcdir)/core/' --print-summary
+
+# Each fuzzer for FUZZ_SECONDS, from the seeds; findings and new inputs go below the build folder. Configure with --enable-fuzzers.
+FUZZ_SECONDS = 60
+fuzz: $(FUZZ_TARGETS)
+	@for t in $(FUZZ_TARGETS); do \
+	  n=`basename $$t`; d=tests/fuzz/found/$$n; $(MKDIR_P) $$d; echo "fuzzing $$n for $(FUZZ_SECONDS) s"; \
+	  ./$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$$d/bad- \
+	    $$d $(abs_top_srcdir)/tests/fuzz/corpus/$$n >$$d.log 2>&1 || { tail -n 40 $$d.log; exit 1; }; \
+	  grep -E 'stat::(number_of_executed_units|average_exec)' $$d.log; \
+	done
+
+bench: all
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) '$(abs_top_srcdir)/tests/bench/run.sh'
+
+.PHONY: test-env check-valgrind coverage fuzz bench
+
+# Whole folders, so that what a script needs beside itself is there; what tests have left in them is not.
+EXTRA_DIST += $(UNIT_SUPPORT) tests/fuzz/fuzz.h tests/fuzz/corpus tests/bench tests/integration tests/demo.sh \
+	$(wildcard $(srcdir)/README.md $(srcdir)/tests/reader $(srcdir)/tests/golden)
+dist-hook:
+	find '$(distdir)/tests' '(' -name '*.log' -o -name '*.trs' -o -name '*.pyc' -o -name '*.o' ')' -exec rm -f {} +
