@@ -112,6 +112,11 @@ identical() {
   good "$3: $(find "$1" -mindepth 1 | wc -l) entries, content and metadata identical"
 }
 
+# holes ORIGINAL RESTORED WHAT: no more blocks than the original has, but for some that a file system may add.
+holes() {
+  if [ "$(stat -c %b "$2")" -le $(($(stat -c %b "$1") + 256)) ]; then good "$3: its holes are holes"; else wrong "$3: its holes take space"; fi
+}
+
 # survey FOLDER FILE [TEST...]: PATH, a tab, and what is known of it; a second line for the content of a file. Sockets are not restored.
 survey() {
   local from=$1 to=$2
@@ -248,6 +253,7 @@ owner=()
 step "restore"
 hf restore latest --to "$demo/restored" "${owner[@]}"
 identical "$demo/copy" "$demo/restored/copy$demo/copy" "the changed copy"
+holes "$demo/copy/sparse" "$demo/restored/copy$demo/copy/sparse" "the sparse file"
 for from in "${live[@]}"; do as_now "$from" "$demo/restored/${from##*/}$from" "$from"; done
 rm -rf "$demo/restored"
 hf restore "$first" copy --to "$demo/earlier" "${owner[@]}"
@@ -259,6 +265,7 @@ step "recover.sh from the repository, with gpg, zstd and tar alone"
 if env -i PATH=/usr/bin:/bin sh -c 'command -v holdfast' >/dev/null; then echo "note: holdfast is installed here; recover.sh does not use it"; fi
 env -i PATH=/usr/bin:/bin HOME="$demo" GNUPGHOME="$GNUPGHOME" sh "$demo/repository/demo/recover.sh" "$demo/repository/demo" latest "$demo/recovered" || wrong "recover.sh: exit code $?"
 identical "$demo/copy" "$demo/recovered/copy$demo/copy" "the changed copy, by recover.sh"
+holes "$demo/copy/sparse" "$demo/recovered/copy$demo/copy/sparse" "the sparse file, by recover.sh"
 for from in "${live[@]}"; do as_now "$from" "$demo/recovered/${from##*/}$from" "$from, by recover.sh"; done
 
 # ---- in figures

@@ -40,7 +40,8 @@ extern const struct hf_command hf_commands[];
 const struct hf_command *hf_command_find(const char *name);
 
 /* ---- arguments (args.c) ---- */
-/* The next option of the command (its val), 0 at the end of the options, -1 when the command is over with c->exit (--help, or a mistake, which has been reported). Options that all commands share are
+/* The next option of the command (its val), 0 at the end of the options, -1 when the command is over with c->exit (--help, or
+ * a mistake, which has been reported). Options that all commands share are
  * dealt with on the way. shorts and longs as for getopt_long(3), longs may be NULL; vals are positive. */
 int hf_args_next(struct hf_cmd *c, const char *shorts, const struct option *longs);
 /* The operands are in c->argv from now on: at least min, at most max of them. False when the command is over with c->exit. */
@@ -59,7 +60,8 @@ int hf_out_close(int code);
 void hf_out_json(json_t *o);
 /* Text for people on standard output; bytes that would steer a terminal are shown as \ooo. */
 void hf_out_text(const char *s);
-/* Report an error, on standard error and with --json on standard output. Returns the exit code it stands for: HF_EXIT_USAGE for HOLDFAST_E_USAGE, else HF_EXIT_FAILED. */
+/* Report an error, on standard error and with --json on standard output. Returns the exit code it stands for: HF_EXIT_USAGE
+ * for HOLDFAST_E_USAGE, else HF_EXIT_FAILED. */
 int hf_out_error(const struct hf_cmd *c, const struct hf_error *err);
 /* Show where things are: one line on a terminal, overwritten at most ten times a second. Thread-safe. */
 void hf_out_progress(const char *fmt, ...) HF_PRINTF(1, 2);

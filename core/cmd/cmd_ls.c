@@ -15,7 +15,7 @@ static int each_stream(void *ctx, const struct hf_record_stream *st, struct hf_e
     hf_out_json(json_pack("{s:s, s:o, s:o, s:o, s:I}", "type", "stream", "source", hf_out_string(l->source), "name",
                           hf_out_string(st->name), "format", hf_out_string(st->format), "size", (json_int_t)st->size));
   } else if (l->full) {
-    printf("raw stream %*s %12llu %20s%s\n", 6, "", (unsigned long long)st->size, "", st->name);
+    printf("raw stream %6s %6s %12llu %19s %s\n", "", "", (unsigned long long)st->size, "", st->name);
   } else {
     puts(st->name);
   }

@@ -14,8 +14,10 @@ const struct hf_command hf_commands[] = {
     {"list", "list snapshots", "[--target TARGET]", "      --target TARGET  only those that this target holds\n", hf_cmd_list},
     {"ls", "show what is in a snapshot", "[-l] SNAPSHOT [SOURCE [PATH]]", "  -l  with mode, owner, size and time\n", hf_cmd_ls},
     {"diff", "show what changed between two snapshots", "SNAPSHOT SNAPSHOT [SOURCE]", "", hf_cmd_diff},
-    {"cat", "write one file or stream to standard output", "[-f] SNAPSHOT SOURCE [STREAM|PATH]", "  -f, --force  write a tar archive even to a terminal\n", hf_cmd_cat},
-    {"restore", "get data back", "SNAPSHOT [SOURCE...] (--to DIR | --in-place [--yes]) [--path PATTERN]... [--target TARGET] [--no-owner]",
+    {"cat", "write one file or stream to standard output", "[-f] SNAPSHOT SOURCE [STREAM|PATH]",
+     "  -f, --force  write a tar archive even to a terminal\n", hf_cmd_cat},
+    {"restore", "get data back",
+     "SNAPSHOT [SOURCE...] (--to DIR | --in-place [--yes]) [--path PATTERN]... [--target TARGET] [--no-owner]",
      "      --to DIR         each source to a new folder below DIR\n"
      "      --in-place       each source to where it came from\n"
      "      --yes            do not ask before restoring in place\n"

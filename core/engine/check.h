@@ -9,7 +9,8 @@
 enum hf_verdict { HF_VERDICT_OK, HF_VERDICT_WARNING, HF_VERDICT_FAILED };
 
 struct hf_check_options {
-  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "tool", "source", "target" or "repository"; name: which one; message: what was found. */
+  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "tool", "source", "target" or
+   * "repository"; name: which one; message: what was found. */
   void (*verdict)(void *ctx, enum hf_verdict v, const char *what, const char *name, const char *message);
   void *ctx;
 };
@@ -17,7 +18,8 @@ struct hf_check_result {
   uint64_t ok, warnings, failed;
 };
 
-/* Look at everything a backup needs, and change nothing at sources and targets. s is opened with HF_SESSION_READ | HF_SESSION_NO_TARGETS: the targets are opened here. An error is what prevented checking; what is wrong is
+/* Look at everything a backup needs, and change nothing at sources and targets. s is opened with HF_SESSION_READ |
+ * HF_SESSION_NO_TARGETS: the targets are opened here. An error is what prevented checking; what is wrong is
  * a verdict. */
 int hf_check(struct hf_session *s, const struct hf_check_options *o, struct hf_check_result *out, struct hf_error *err);
 

@@ -116,9 +116,14 @@ int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
 
 void hf_repo_unlock(struct hf_session *s) {
   if (!lock_key[0]) return;
+  /* A run that was asked to stop still takes its lock away. */
+  int stopped = hf_cancel;
+  hf_cancel = 0;
   for (size_t i = 0; i < s->n_targets; i++) {
     struct hf_error e = {0};
-    if (!hf_target_failure(s->targets[i]) && hf_target_remove(s->targets[i], lock_key, &e) < 0) hf_log(HF_LOG_WARNING, "%s", e.msg);
+    /* Also where the run failed: that may have had nothing to do with the target. */
+    if (hf_target_remove(s->targets[i], lock_key, &e) < 0 && !hf_target_failure(s->targets[i])) hf_log(HF_LOG_WARNING, "%s", e.msg);
   }
   lock_key[0] = 0;
+  if (stopped) hf_cancel = stopped;
 }

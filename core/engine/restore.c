@@ -148,7 +148,7 @@ static int restore_source(struct hf_session *s, const struct hf_record *rec, con
     x.dir = hf_path_join(o->to, rs->name);
     r = fresh_folder(x.dir, err);
   } else if (!has_half) {
-    r = hf_fail(err, HOLDFAST_E_UNSUPPORTED, "source %s cannot be restored in place: %s; restore it with --to", rs->name,
+    r = hf_fail(err, HOLDFAST_E_UNSUPPORTED, "cannot be restored in place: %s; restore it with --to",
                 !m ? "the manifest has no such source" : strcmp(m->plugin->head->name, rs->plugin) != 0 ? "the manifest's source uses another plugin now" : "its plugin has no restore half");
   } else {
     struct hf_select sel = {o->patterns};

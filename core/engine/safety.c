@@ -44,7 +44,7 @@ static int bytes(void *ctx, const void *p, size_t n) {
 
 static int cut(void *ctx HF_UNUSED) { return 0; }
 
-/* Entries of the group just read: copy the wanted ones. */
+/* Entries of the group just read: copy the wanted ones, and what stands where a folder above a wanted one has to be. */
 static int lines(void *ctx, const char *p, size_t n) {
   struct copy *c = ctx;
   int r = 0;
@@ -57,7 +57,7 @@ static int lines(void *ctx, const char *p, size_t n) {
       r = hf_recipe_parse_entry(p, (size_t)(nl - p), &e, &c->err);
       if (r == 0) r = hf_unescape(&path, e.path, e.path_n, &c->err);
       if (r < 0) return r;
-      bool wanted = hf_select_wants(c->sel, path.data, path.len);
+      bool wanted = hf_select_wants(c->sel, path.data, path.len) || (e.kind != 'd' && hf_select_leads_to(c->sel, path.data, path.len));
       c->take_bulk = wanted;
       if (wanted && e.span > 0) {
         if ((uint64_t)e.at + e.span > c->group.len) return hf_fail(&c->err, HOLDFAST_E_FAILED, "an entry outside its group from the source's worker");
@@ -95,7 +95,7 @@ static int stream_end(void *ctx) {
 
 static int problem(void *ctx, const char *path, int status HF_UNUSED, const char *what) {
   struct copy *c = ctx;
-  if (!hf_select_wants(c->sel, path, strlen(path))) return 0;
+  if (!hf_select_wants(c->sel, path, strlen(path)) && !hf_select_leads_to(c->sel, path, strlen(path))) return 0;
   return hf_fail(&c->err, HOLDFAST_E_FAILED, "/%s: %s", path, what);
 }
 

@@ -149,7 +149,17 @@ static void check_small(struct listing *l) {
   }
 }
 
-/* The second depth: digest against name. Plain texts have none. */
+/* Is this the public key with that fingerprint? A home of its own looks at it: what a target holds gets into no keyring. */
+static bool is_key(const struct hf_buf *b, const char *fpr) {
+  struct hf_gpg *g = NULL;
+  struct hf_list fprs = HF_LIST_INIT;
+  bool same = hf_gpg_open(NULL, false, &g, NULL) == 0 && hf_gpg_trust_keys(g, b->data, b->len, &fprs, NULL) == 0 && fprs.n == 1 && strcmp(fprs.v[0], fpr) == 0;
+  hf_list_free(&fprs);
+  hf_gpg_close(g);
+  return same;
+}
+
+/* The second depth: digest against name. Plain texts have none; of a host key the name is the fingerprint. */
 static void read_object(struct listing *l, struct hf_target *t, const char *key) {
   struct hf_object_name name;
   hf_key_parse(key, &name);
@@ -161,6 +171,9 @@ static void read_object(struct listing *l, struct hf_target *t, const char *key)
   if (r < 0) {
     l->t->damaged++;
     hf_verify_finding(l->v, l->t->name, key, "%s", r == HOLDFAST_E_CORRUPT ? "is damaged: its bytes are not those its name was made from" : e.msg);
+  } else if (name.kind == HF_OBJ_HOSTKEY && !is_key(&b, name.fpr)) {
+    l->t->damaged++;
+    hf_verify_finding(l->v, l->t->name, key, "is damaged or another key: its fingerprint is not its name");
   }
 }
 

@@ -52,7 +52,8 @@ int hf_gpg_export(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct 
 
 /* What is in there, before any of it reaches a keyring: nothing secret may. */
 static int refuse_secret(struct hf_gpg *g, const char *home, const void *p, size_t n, struct hf_error *err) {
-  static const char *const options[] = {"--no-options", "--with-colons", "--import-options", "show-only", "--import"};
+  /* To show an expired or revoked key gpg wants a trust database, which it makes under this model only. */
+  static const char *const options[] = {"--trust-model", "pgp", "--no-options", "--with-colons", "--import-options", "show-only", "--import"};
   struct hf_gpg_said said = {0};
   struct hf_blob b = {.fd = -1};
   size_t keys = 0;

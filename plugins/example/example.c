@@ -120,6 +120,9 @@ static int example_next(void *handle, struct holdfast_entry *e) {
   e->gid = (uint32_t)getgid();
   e->mtime = 1600000000;
   e->cookie = at; /* the plugin's own mark; comes back in entry_open */
+  /* As long as an entry's token stays what it was, the host takes it for unchanged and does not read it again. Real files and
+   * folders have a ctime, which does as well; what has neither is stored anew each time. */
+  e->token = x->token;
   if (at == 0) {
     snprintf(x->path, sizeof x->path, "greetings");
     e->kind = HOLDFAST_DIR;
@@ -131,9 +134,6 @@ static int example_next(void *handle, struct holdfast_entry *e) {
     e->kind = HOLDFAST_FILE;
     e->mode = 0644;
     e->size = x->message_len + (misbehaves(x, "lie-size") ? 1000 : 0);
-    /* As long as the token stays what it was, the host takes the file for unchanged and does not read it again. Real files
-     * have a ctime, which does as well. */
-    e->token = x->token;
     return 1;
   }
   if (at == x->count + 1) {

@@ -27,7 +27,7 @@ need() {
 
 stop_agents() {
   local home
-  for home in "$work/gnupg" "$work"/hf/*/state/*/; do
+  for home in "$work/gnupg" "$work/hf/state/gnupg"; do
     if [ -d "$home" ]; then gpgconf --homedir "$home" --kill all 2>/dev/null || :; fi
   done
 }
@@ -42,9 +42,9 @@ clean_up() {
   fi
 }
 
-# set_up [FOLDER]: the work folder, the helpers, a recipient's key, and the environment of all tools. A folder that is given is kept, with its sets.
+# set_up FOLDER: the work folder, the helpers, a recipient's key, and the environment of all tools. A folder that is given is kept, with its sets; none (an empty word) means a temporary one.
 set_up() {
-  if [ $# -gt 0 ]; then
+  if [ -n "$1" ]; then
     mkdir -p "$1"
     work=$(cd "$1" && pwd)
     keep=1

@@ -34,10 +34,7 @@ $1 == "set" {
 }
 
 {
-  if (!($3 in tool_seen)) {
-    tool_seen[$3] = 1
-    tools[++n_tools] = $3
-  }
+  tool_seen[$3] = 1
   if ($2 ~ /^memory-/) { # the worst of all jobs
     k = $1 SUBSEP "memory" SUBSEP $3
     if ($5 + 0 > value[k] + 0) value[k] = $5
@@ -111,6 +108,8 @@ function grouped(n,    s) {
 }
 
 END {
+  n = split("holdfast restic restic-none borg-zstd borg-lz4 pipe", all, " ")
+  for (i = 1; i <= n; i++) if (all[i] in tool_seen) tools[++n_tools] = all[i]
   for (k in n_figures) value[k] = median(k)
   base = "holdfast" in tool_seen ? "holdfast" : tools[1]
 

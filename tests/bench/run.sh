@@ -22,6 +22,7 @@ usage: run.sh [OPTION]...
   --no-memory    leave out the runs that measure memory
   --readme       put the table into README.md, between its markers
   --report FILE  make the table from raw figures again, and run nothing
+All sets together need about 40 GiB below the folder (or TMPDIR), and an hour for three rounds.
 Options are also taken from the environment variable BENCH_FLAGS: make bench BENCH_FLAGS='--runs 1'
 END
 }
@@ -119,7 +120,7 @@ else
       borg*) need borg ;;
     esac
   done
-  if [ -n "$dir" ]; then set_up "$dir"; else set_up; fi
+  set_up "$dir"
   machine >"$work/results.tsv"
   printf 'scale\t%s\nrounds\t%s\n' "$scale" "$runs" >>"$work/results.tsv"
   for s in "${sets[@]}"; do

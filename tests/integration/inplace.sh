@@ -6,7 +6,7 @@
 need python3 tar
 
 make_key key 'Recipient <recipient@example.com>'
-tree=$work/tree
+tree=$work/holder/tree
 prepare() {
   rm -rf "$tree" "$R/state/safety"
   mkdir -p "$tree/sub/deep" "$tree/other"
@@ -101,17 +101,31 @@ describe "$work/outside" >"$work/outside.before"
 rm -rf "$tree/sub"
 ln -s "$work/outside" "$tree/sub"
 hf restore latest --in-place --yes --path "$tree/sub/deep"
-rc1=$rc
-cp "$work/err" "$work/err1"
-hf restore latest --in-place --yes --path "$tree/sub/file"
-[ "$rc1" -eq 3 ] && [ "$rc" -eq 3 ]
-result $? "a folder replaced by a symbolic link: exit code 3" || show_last
-says 'tree/sub.*symbolic link' "and the message says so"
+exits 0 "a folder that has been replaced by a symbolic link"
+ok "is a folder again" test ! -L "$tree/sub"
+ok "with what was asked for" cmp "$tree/sub/deep/file" "$work/original/sub/deep/file"
 describe "$work/outside" >"$work/outside.after"
-ok "nothing is written where it leads" diff "$work/outside.before" "$work/outside.after"
+ok "nothing is written where the link led" diff "$work/outside.before" "$work/outside.after"
+ok "and the link is in the safety copy" grep -q -e "tree/sub -> $work/outside" <(tar -tvf "$(safety)")
+again
+rm -rf "$tree/sub"
+echo a file now >"$tree/sub"
+hf restore latest --in-place --yes --path "$tree/sub/deep"
+ok "so is a file in the place of a folder" grep -qx 'a file now' <(tar -xOf "$(safety)" "${tree#/}/sub")
+again
+mv "$work/holder" "$work/moved"
+mkdir -p "$work/outside2/tree"
+ln -s outside2 "$work/holder"
 hf restore latest --in-place --yes
-[ "$rc" -eq 3 ] || [ "$rc" -eq 0 ]
-result $? "the same with everything asked for" || show_last
+exits 3 "a folder above the tree replaced by a symbolic link: exit code 3"
+says 'holder.*symbolic link' "and the message says so"
+is "$(find "$work/outside2" ! -type d | wc -l)" 0 "nothing is written where it leads"
+rm "$work/holder"
+mv "$work/moved" "$work/holder"
+rm -rf "$tree/sub"
+ln -s "$work/outside" "$tree/sub"
+hf restore latest --in-place --yes
+exits 0 "a folder that has been replaced, with everything asked for"
 describe "$work/outside" >"$work/outside.after"
 ok "nothing is written where it leads" diff "$work/outside.before" "$work/outside.after"
 again

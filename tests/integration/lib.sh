@@ -18,7 +18,6 @@ mounts=()
 jobs_started=()
 
 cleanup() {
-  [ -z "${HOLDFAST_TEST_TIMES:-}" ] || PS4="+ \$SECONDS " && set -x
   local home pid at
   for pid in "${jobs_started[@]}"; do kill -9 -- "$pid" 2>/dev/null; done
   # Below $work only: the homes of this run, and no others.

@@ -232,24 +232,37 @@ include = part.ini
 $source
 $target
 EOF
-wrong "a bad pattern" 'tree.*exclude|exclude.*bad pattern' <<EOF
-$top
-$source
-exclude = [a
-$target
-EOF
 wrong "a bad prefix" 'm.ini:11: \[target disk\] prefix: ' <<EOF
 $top
 $source
 $target
 prefix = ../elsewhere
 EOF
-wrong "a recipients' file that is not there" 'm.ini:5: \[holdfast\] recipient-key: |recipient-key' <<EOF
+# What only the plugin or the disk can tell comes a little later.
+cat >"$M" <<EOF
+$top
+$source
+exclude = [a
+$target
+EOF
+must init
+hf check
+exits 1 "a bad pattern: check"
+says 'tree.*exclude: bad pattern' "says so"
+hf backup
+exits 1 "and the only source with it is not backed up"
+says 'source tree: .*exclude: bad pattern' "which is said"
+rm -rf "$work/state" "$work/disk"
+cat >"$M" <<EOF
 $top
 recipient-key = no-such.asc
 $source
 $target
 EOF
+hf init
+exits 1 "a recipient's key file that is not there"
+says 'recipient-key .*/no-such.asc: ' "is named"
+rm -rf "$work/state" "$work/disk"
 
 # ---- secrets
 
@@ -318,7 +331,6 @@ usage() {
 }
 usage 'bakup.*backup' bakup
 usage 'usage|command' --no-such-option backup
-usage 'nosuch' backup nosuch
 usage 'to|in-place' restore latest
 usage 'to|in-place' restore latest --to x --in-place
 usage 'nosuch' verify --target nosuch
@@ -328,6 +340,7 @@ hf backup
 exits 1 "a backup before init fails"
 says 'holdfast init' "and says what to do"
 must init
+usage 'nosuch' backup nosuch
 hf cat latest tree x
 exits 1 "no snapshot yet"
 usage 'no snapshot' ls 'not a snapshot!'

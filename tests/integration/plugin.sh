@@ -27,7 +27,11 @@ ok "it passes the installed conformance program" "$conformance" "$out/example.so
 (cd "$out" && "$MAKE" install DESTDIR="$work/dest2") >"$work/make.log" 2>&1
 found=$(find "$work/dest2" -name example.so)
 is "${found##*/holdfast/}" sources/example.so "its make install puts it among the sources"
-ok "the installed program finds plugins and tells about them" grep -q '^.*files' <(HOLDFAST_PLUGIN_PATH=$out "$HOLDFAST" plugins)
+for f in bin/holdfast lib/holdfast/sources/files.so lib/holdfast/targets/local.so share/man/man5/holdfast.ini.5; do
+  [ -n "$(find "$work/dest" -path "*/$f")" ] || echo "$f"
+done >"$work/missing"
+is "$(cat "$work/missing")" "" "program, plugins and manual pages are installed"
+is "$(find "$work/dest" -name '*.la')" "" "and nothing of libtool"
 unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 
 rm "$plugins/example.so"

@@ -18,11 +18,11 @@ small_disk() {
   mount -t tmpfs -o "size=$2,mode=700" tmpfs "$1" || { echo "Bail out! no tmpfs can be mounted" && exit 1; }
   mounts+=("$1")
 }
-# intact NAME [SNAPSHOT]: verify finds nothing, and the newest snapshot is the tree as it is.
+# intact NAME: verify finds nothing at the target "disk", and the newest snapshot is the tree as it is.
 intact() {
-  hf verify --read --decrypt || { exits 0 "$1: verify" && return; }
+  hf verify --read --decrypt --target disk || { exits 0 "$1: verify" && return; }
   rm -rf "$work/r"
-  hf restore "${2:-latest}" tree --to "$work/r" || { exits 0 "$1: restore" && return; }
+  hf restore latest tree --to "$work/r" || { exits 0 "$1: restore" && return; }
   same "$tree" "$(restored "$work/r" tree "$tree")" "$1"
 }
 
@@ -329,6 +329,9 @@ says 'target disk: committed' "the other one has the snapshot"
 says 'target tiny: .*([Nn]o space|full)' "and the first one's reason is given"
 intact "the snapshot is whole"
 is "$(find "$R/tiny/testhost/records" -type f | wc -l)" 1 "the failed target has no record of it"
+hf verify
+exits 1 "verify says that it is behind"
+says 'target tiny: .*behind|target tiny: lacks' "and names it"
 mount -o remount,size=400m "$R/tiny"
 echo more >>"$tree/a/2"
 hf backup
