@@ -97,11 +97,19 @@ static int read_source(struct run *r, struct part *p, struct hf_record_source *r
 
 static bool is_chosen(const struct hf_backup_options *o, const struct hf_manifest_source *m) { return o->sources && o->sources->n ? hf_list_has(o->sources, m->name) : m->enabled; }
 
-static int prepare(struct run *r, struct hf_error *err) {
+/* A mistake on the command line is found before anything is read or written. */
+static int check_names(const struct run *r, struct hf_error *err) {
   const struct hf_manifest *m = r->s->manifest;
   for (size_t i = 0; r->o->sources && i < r->o->sources->n; i++) {
-    if (!hf_manifest_find_source(m, r->o->sources->v[i])) return hf_fail(err, HOLDFAST_E_USAGE, "the manifest has no [source %s]", r->o->sources->v[i]);
+    const struct hf_manifest_source *ms = hf_manifest_find_source(m, r->o->sources->v[i]);
+    if (!ms) return hf_fail(err, HOLDFAST_E_USAGE, "the manifest has no [source %s]", r->o->sources->v[i]);
+    if (!ms->enabled) return hf_fail(err, HOLDFAST_E_USAGE, "source %s is switched off in the manifest (enabled = no)", ms->name);
   }
+  return 0;
+}
+
+static int prepare(struct run *r, struct hf_error *err) {
+  const struct hf_manifest *m = r->s->manifest;
   int t = hf_session_all_recipients(r->s, &r->index_recipients, err);
   if (t < 0) return t;
   r->parts = hf_allocn(m->n_sources, sizeof *r->parts);
@@ -266,7 +274,8 @@ int hf_backup(struct hf_session *s, const struct hf_backup_options *o, struct hf
   r.rec->type = HF_RECORD_SNAPSHOT;
   r.rec->label = hf_strdup(o->label);
   r.rec->time = hf_wall_clock();
-  int t = o->dry ? 0 : hf_repo_lock(s, "backup", err);
+  int t = check_names(&r, err);
+  if (t == 0 && !o->dry) t = hf_repo_lock(s, "backup", err);
   if (t == 0) {
     t = locked_backup(&r, err);
     hf_store_close(r.store); /* the sealers are done before the lock goes */

@@ -94,8 +94,10 @@ static int settle(struct hf_session *s, uint64_t seq, const struct found *v, siz
       *digest = v[i].digest;
       return 1;
     }
-    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE) return hf_fail(err, r, "%s", e.msg);
-    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), r == HOLDFAST_E_CORRUPT, "%s", e.msg);
+    /* Without any key nothing can be read. Where others could be, one that cannot be decrypted is not of this repository's making. */
+    bool fatal = r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE || (r == HOLDFAST_E_AUTH && s->head == 0);
+    if (fatal) return hf_fail(err, r, "%s", e.msg);
+    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_AUTH, "%s", e.msg);
   }
   hf_record_free(*prev);
   *prev = NULL;

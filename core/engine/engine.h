@@ -30,7 +30,7 @@ struct hf_backup_options {
 };
 struct hf_backup_target { char *name; bool committed; char *error; };
 struct hf_backup_result {
-  struct hf_record *record; /* sources filled also when nothing was committed; seq 0 then */
+  struct hf_record *record; /* seq 0 after a dry run; NULL when there is no snapshot */
   struct hf_backup_target *targets;
   size_t n_targets;
   bool partial;             /* exit 3 */

@@ -170,7 +170,7 @@ static void read_object(struct listing *l, struct hf_target *t, const char *key)
   l->t->read++;
   if (r < 0) {
     l->t->damaged++;
-    hf_verify_finding(l->v, l->t->name, key, "%s", r == HOLDFAST_E_CORRUPT ? "is damaged: its bytes are not those its name was made from" : e.msg);
+    hf_verify_finding(l->v, l->t->name, key, "%s", r == HOLDFAST_E_CORRUPT ? "is damaged: its bytes are not what its name says" : e.msg);
   } else if (name.kind == HF_OBJ_HOSTKEY && !is_key(&b, name.fpr)) {
     l->t->damaged++;
     hf_verify_finding(l->v, l->t->name, key, "is damaged or another key: its fingerprint is not its name");
@@ -211,6 +211,10 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
 
 int hf_verify(struct hf_session *s, const struct hf_verify_options *o, struct hf_verify_result *out, struct hf_error *err) {
   double start = hf_now();
+  struct hf_verify_options all = *o;
+  /* Decrypting takes each object from one target only: the other copies are at least read. */
+  if (o->decrypt) all.read_percent = 100;
+  o = &all;
   memset(out, 0, sizeof *out);
   out->targets = hf_allocn(s->n_targets, sizeof *out->targets);
   out->n_targets = s->n_targets;

@@ -36,6 +36,8 @@ struct hf_ingest {
   /* the recipe being written */
   struct hf_chunker *recipe_chunks;
   struct hf_buf recipe; /* not yet written out */
+  size_t last_entry;    /* where in it the last e line starts; SIZE_MAX: it has been written out */
+  bool distrusted;      /* the recipe must not serve the next run */
   struct hf_sha256 *recipe_sha;
   int recipe_fd;
   char *recipe_path;
@@ -72,6 +74,7 @@ static int recipe_flush(struct hf_ingest *g) {
   int r = hf_chunker_feed(g->recipe_chunks, b->data, b->len, recipe_chunk, g, &g->err);
   if (r == 0 && g->recipe_fd >= 0) r = hf_write_all(g->recipe_fd, b->data, b->len, &g->err);
   hf_buf_clear(&g->recipe);
+  g->last_entry = SIZE_MAX;
   return r < 0 ? r : 0;
 }
 
@@ -163,9 +166,10 @@ static int on_lines(void *ctx, const char *p, size_t n) {
       struct hf_recipe_entry e;
       struct hf_error why = {0};
       if (hf_recipe_parse_entry(p, len, &e, &why) < 0) return violation(g, why.msg);
+      g->last_entry = g->recipe.len;
       hf_buf_add(&g->recipe, p, len + 1);
       g->stream->entries++;
-      r = recipe_room(g);
+      r = e.tail > 0 ? 0 : recipe_room(g);
     }
     if (r < 0) return r;
     p = nl + 1;
@@ -177,7 +181,7 @@ static int on_previous(void *ctx, uint64_t off, uint64_t n) {
   struct hf_ingest *g = ctx;
   if (!g->stream || g->raw || g->in_bulk) return violation(g, "reused lines outside a tree");
   if (off > g->o.previous_n || n > g->o.previous_n - off) return violation(g, "reused lines outside last time's recipe");
-  const char *p = g->o.previous + off, *end = p + n;
+  const char *p = g->o.previous + off, *end = p + n, *held = p;
   if (n == 0 || end[-1] != '\n' || (off > 0 && p[-1] != '\n')) return violation(g, "half a reused line");
   while (p < end) {
     /* Up to 256 KiB of lines at once. Only c lines matter here; e lines are taken as they are. */
@@ -202,7 +206,10 @@ static int on_previous(void *ctx, uint64_t off, uint64_t n) {
     int r = recipe_room(g);
     if (r < 0) return r;
     p = stop;
+    /* What has been passed need not stay in memory. */
+    if ((size_t)(p - held) >= 16 * RECIPE_FLUSH) held = hf_reuse_passed(held, p);
   }
+  hf_reuse_passed(held, end);
   return 0;
 }
 
@@ -236,6 +243,15 @@ static int on_bulk_end(void *ctx) {
   return hf_chunker_end(g->data, data_chunk, g, &g->err);
 }
 
+/* The large file just read is not what it was when its line was written. */
+static int on_distrust(void *ctx) {
+  struct hf_ingest *g = ctx;
+  if (!g->stream || g->raw) return violation(g, "distrust outside a tree");
+  if (g->last_entry != SIZE_MAX) hf_recipe_distrust(&g->recipe, g->last_entry);
+  else g->distrusted = true;
+  return 0;
+}
+
 static int on_stream_end(void *ctx) {
   struct hf_ingest *g = ctx;
   struct hf_record_stream *st = g->stream;
@@ -252,6 +268,14 @@ static int on_stream_end(void *ctx) {
   }
   g->stream = NULL;
   if (g->recipe_fd < 0) return 0;
+  if (g->distrusted) {
+    /* The line has gone into a chunk already: the next run reads everything rather than trust it. */
+    hf_closep(&g->recipe_fd);
+    unlink(g->recipe_path);
+    hf_freep(&g->recipe_path);
+    g->distrusted = false;
+    return 0;
+  }
   if (fdatasync(g->recipe_fd) < 0) return hf_fail(&g->err, HOLDFAST_E_FAILED, "cannot write the recipe in the state folder");
   hf_closep(&g->recipe_fd);
   g->kept = hf_realloc(g->kept, (g->n_kept + 1) * sizeof *g->kept);
@@ -287,7 +311,7 @@ struct hf_ingest *hf_ingest_new(const struct hf_ingest_options *o) {
   g->stream_sha = hf_sha256_new();
   g->recipe_sha = hf_sha256_new();
   g->emit = (struct hf_emit){.ctx = g, .stream_begin = on_stream_begin, .bytes = on_bytes, .cut = on_cut, .lines = on_lines, .previous = on_previous, .bulk_begin = on_bulk_begin, .bulk = on_bulk,
-                             .bulk_end = on_bulk_end, .stream_end = on_stream_end, .problem = on_problem, .progress = on_progress};
+                             .bulk_end = on_bulk_end, .distrust = on_distrust, .stream_end = on_stream_end, .problem = on_problem, .progress = on_progress};
   return g;
 }
 

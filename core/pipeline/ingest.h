@@ -41,5 +41,7 @@ void hf_ingest_free(struct hf_ingest *g);
 /* Last time's recipe without the parts whose chunks the catalogue does not know any more. fd -1 when there is none. (reuse.c) */
 int hf_reuse_open(struct hf_state *state, const char *source, const char *audience, int *fd, const char **text, size_t *n, struct hf_error *err);
 void hf_reuse_close(int fd, const char *text, size_t n);
+/* The whole pages between from and to need not stay in memory; returns to. */
+const char *hf_reuse_passed(const char *from, const char *to);
 
 #endif

@@ -18,9 +18,17 @@ static int map_file(int fd, size_t n, const char **text, struct hf_error *err) {
   return 0;
 }
 
+const char *hf_reuse_passed(const char *from, const char *to) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t a = ((uintptr_t)from + page - 1) & ~(page - 1), b = (uintptr_t)to & ~(page - 1);
+  if (b > a) madvise((void *)a, b - a, MADV_DONTNEED);
+  return to;
+}
+
 /* 1 when every chunk of the recipe is known, 0 when not. */
 static int all_known(struct hf_state *state, const char *text, size_t n, struct hf_error *err) {
   struct hf_digest last = {{0}};
+  const char *held = text;
   for (const char *p = text, *end = text + n; p < end;) {
     const char *nl = memchr(p, '\n', (size_t)(end - p));
     if (!nl) return 0;
@@ -31,6 +39,7 @@ static int all_known(struct hf_state *state, const char *text, size_t n, struct 
       last = s.id;
     }
     p = nl + 1;
+    if ((size_t)(p - held) >= (4u << 20)) held = hf_reuse_passed(held, p);
   }
   return 1;
 }

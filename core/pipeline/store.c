@@ -69,7 +69,9 @@ static int put_everywhere(struct hf_store *s, const char *key, const void *p, si
     struct hf_target *t = s->o.targets[i];
     if (hf_target_failure(t)) continue;
     struct hf_error e = {0};
-    if (hf_target_put(t, key, p, n, d, false, &e) < 0) {
+    int r = hf_target_put(t, key, p, n, d, false, &e);
+    if (r == HOLDFAST_E_CANCELED || (r < 0 && s->o.cancel && *s->o.cancel)) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
+    if (r < 0) {
       hf_target_set_failed(t, &e);
       last = e;
     } else {
