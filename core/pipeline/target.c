@@ -157,7 +157,8 @@ int hf_target_get(struct hf_target *t, const char *key, size_t max, struct hf_bu
     enter(t);
     int r = t->plugin->get(t->handle, full, 0, UINT64_MAX, take, &s);
     leave(t);
-    if (r == 0) return 0;
+    /* A plugin that goes on after what the sink said has not given the whole object either. */
+    if (r == 0 && !s.over) return 0;
     out->len = s.start;
     if (s.over) return hf_fail(err, HOLDFAST_E_CORRUPT, "target %s: %s is larger than the %zu bytes it may have", t->m->name, key, max);
     if (!again(t, r, attempt)) return fail(t, r, "cannot read", key, err);
@@ -204,6 +205,7 @@ struct lister {
 static int listed(void *ctx, const char *key, uint64_t size) {
   struct lister *l = ctx;
   if (strncmp(key, l->t->prefix, l->skip) != 0) return 0;
+  if (l->refused < 0) return l->refused; /* the plugin did not stop when it was told */
   l->called = true;
   return l->refused = l->fn(l->ctx, key + l->skip, size);
 }
@@ -215,8 +217,8 @@ int hf_target_list(struct hf_target *t, const char *prefix, int (*fn)(void *, co
     enter(t);
     int r = t->plugin->list(t->handle, full, listed, &l);
     leave(t);
-    if (r == 0) return 0;
     if (l.refused < 0) return hf_fail(err, l.refused, "target %s: listing %s was given up", t->m->name, prefix);
+    if (r == 0) return 0;
     if (l.called || !again(t, r, attempt)) return fail(t, r, "cannot list", prefix, err);
   }
 }

@@ -104,16 +104,22 @@ static bool ends_window(struct hf_tree *t, const struct hf_item *it) {
   return (d.b[0] & ((1u << HF_GROUP_BITS) - 1)) == 0;
 }
 
-/* Would reuse leave the window in too many pieces, or hold on to too much that nobody uses? Large files' headers are left out: to
- * read such a file again costs more than its old header's company. */
+/* Would reuse leave the window in too many pieces, or hold on to too much that nobody uses? Pieces are the runs of old entries and those
+ * of new ones between them. Large files' headers are left out: to read such a file again costs more than its old header's company. A
+ * window in which nothing is new or gone stays as it is, however it looks: a run that finds nothing changed stores nothing. */
 static bool ragged(const struct hf_item *items, size_t n) {
   const struct hf_slice *seen[HF_RAGGED_MAX];
   size_t slices = 0, n_seen = 0;
   uint64_t held = 0, used = 0;
   const struct hf_old *before = NULL;
+  bool changed = false;
+  for (size_t i = 0; i < n && !changed; i++) changed = items[i].state != HF_ITEM_OLD || items[i].old.after_gap;
+  if (!changed) return false;
   for (size_t i = 0; i < n; i++) {
     const struct hf_old *old = &items[i].old;
     if (items[i].state != HF_ITEM_OLD || old->tail > 0) {
+      bool begins = items[i].state != HF_ITEM_OLD && (i == 0 || items[i - 1].state == HF_ITEM_OLD);
+      if (begins && ++slices > HF_RAGGED_MAX) return true;
       before = NULL;
       continue;
     }
@@ -181,7 +187,7 @@ static int settle(struct hf_tree *t) {
 
 /* `it` is t->items[t->n_items] or beyond. */
 static int add(struct hf_tree *t, struct hf_item *it) {
-  bool plain = it->state == HF_ITEM_OLD && it->neat;
+  bool plain = it->state == HF_ITEM_OLD && hf_old_is_neat(&it->old);
   int rc = 0;
   if (!plain && !t->dirty) rc = settle(t);
   if (rc == 0 && (t->dirty || !plain) && t->n_items > 0 && t->size + estimate(it) > HF_GROUP_MAX) rc = flush_window(t);
@@ -264,7 +270,7 @@ static int tree_entry(struct hf_tree *t, const struct holdfast_entry *e) {
   if (!t->prev.dead && known && hf_tree_trusted(t, &it->e)) {
     hf_buf_clear(&t->key);
     hf_recipe_key(&t->key, &it->e, true);
-    if (hf_prev_match(&t->prev, t->key.data, t->key.len, it->e.path, strlen(it->e.path), &it->old, &it->neat))
+    if (hf_prev_match(&t->prev, t->key.data, t->key.len, it->e.path, strlen(it->e.path), &it->old))
       it->state = HF_ITEM_OLD;
     if (t->o->passed && t->prev.next - t->passed >= PASSED_EVERY) {
       t->passed = t->prev.next;

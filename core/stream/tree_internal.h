@@ -37,6 +37,7 @@ struct hf_old {
   struct hf_slice slice; /* that c line */
   uint32_t at, span;
   uint64_t tail;
+  bool after_gap; /* entries stood between the one matched before and this one that are there no more */
 };
 
 struct hf_prev {
@@ -55,10 +56,11 @@ struct hf_prev {
 };
 
 void hf_prev_open(struct hf_prev *v, const char *text, size_t n);
-/* Is there an entry with exactly this key? Paths come in tree order; one that does not gets no match. *neat: nothing was
- * passed over since the match before, and the entry's c line names a whole chunk. */
-bool hf_prev_match(struct hf_prev *v, const char *key, size_t key_n, const char *path, size_t path_n, struct hf_old *old,
-                   bool *neat);
+/* Is there an entry with exactly this key? Paths come in tree order; one that does not gets no match. old->after_gap: entries
+ * were passed over since the match before. */
+bool hf_prev_match(struct hf_prev *v, const char *key, size_t key_n, const char *path, size_t path_n, struct hf_old *old);
+/* Does its c line name a whole chunk, with nothing gone from it before this entry? */
+bool hf_old_is_neat(const struct hf_old *old);
 void hf_prev_free(struct hf_prev *v);
 
 /* ---- output in stream order ---- */
@@ -92,7 +94,6 @@ enum hf_item_state { HF_ITEM_OLD = 1, HF_ITEM_NEW, HF_ITEM_STORED, HF_ITEM_GONE 
 struct hf_item {
   struct holdfast_entry e; /* strings in the arena */
   enum hf_item_state state;
-  bool neat;
   struct hf_old old;   /* HF_ITEM_OLD */
   uint32_t at, span;   /* HF_ITEM_STORED: place in the new chunk */
   size_t line, line_n; /* and e line in struct hf_tree.elines */

@@ -135,13 +135,16 @@ static bool matches(const struct hf_prev *v, const char *key, size_t key_n) {
                       : *line == '-' && place - line == 2 && key[0] != 'l';
 }
 
-bool hf_prev_match(struct hf_prev *v, const char *key, size_t key_n, const char *path, size_t path_n, struct hf_old *old,
-                   bool *neat) {
+bool hf_old_is_neat(const struct hf_old *old) {
+  const struct hf_slice *s = &old->slice;
+  return !old->after_gap && (old->span == 0 || (s->offset == 0 && s->length == s->chunk_len));
+}
+
+bool hf_prev_match(struct hf_prev *v, const char *key, size_t key_n, const char *path, size_t path_n, struct hf_old *old) {
   while (load(v)) {
     if (matches(v, key, key_n)) {
       *old = v->old;
-      const struct hf_slice *s = &v->old.slice;
-      *neat = !v->skipped && (v->old.span == 0 || (s->offset == 0 && s->length == s->chunk_len));
+      old->after_gap = v->skipped;
       v->skipped = false;
       v->have = false;
       /* Its path is the one given; for the order check of a line that is passed over later. */
