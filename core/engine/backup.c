@@ -32,6 +32,7 @@ struct run {
 
 static void forward_progress(void *ctx, const char *path, uint64_t entries, uint64_t bytes, uint64_t read) {
   struct run *r = ctx;
+  if (!r->o->dry) hf_repo_lock_renew(r->s);
   if (!r->o->progress) return;
   struct hf_progress p = {.source = r->parts[r->n_parts - 1].m->name, .path = path, .entries = entries, .bytes = bytes, .read = read, .stored = hf_store_bytes_put(r->store)};
   r->o->progress(r->o->ctx, &p);

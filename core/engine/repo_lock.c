@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * locks/<32 hex digits>.json, plain text: who, since when, until when (the owner's own clock). The state folder's lock file keeps two runs of this host apart; the object keeps apart two machines that think
- * they are the same host. A lock whose process is gone from this machine is taken over; so is one whose time is over. Put first, then look: two that
+ * they are the same host. A lock made from this very state folder, whose lock file we hold, is of a run that is no more, and is taken over; so is one whose process is gone from this machine, and one whose time
+ * is over. A long run renews its lock. Put first, then look: two that
  * do so at once see each other, and both refuse.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -15,9 +17,13 @@
 #include "engine/engine.h"
 
 #define LOCK_SECONDS (24 * 3600)
+#define RENEW_SECONDS (6 * 3600)
 #define LOCK_MAX 4096
 
-static char lock_key[64]; /* this process' own lock: a process writes to one repository at a time */
+/* This process' own lock: a process writes to one repository at a time. */
+static char lock_key[64];
+static const char *lock_what;
+static int64_t lock_made;
 
 static void read_line(const char *path, char out[64]) {
   out[0] = 0;
@@ -27,6 +33,13 @@ static void read_line(const char *path, char out[64]) {
   close(fd);
   out[n > 0 ? n : 0] = 0;
   out[strcspn(out, "\n")] = 0;
+}
+
+/* What tells this state folder from others: its device and inode. */
+static void state_identity(const struct hf_session *s, char out[64]) {
+  struct stat st;
+  out[0] = 0;
+  if (stat(hf_state_dir(s->state), &st) == 0) snprintf(out, 64, "%llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 }
 
 static int add_lock(void *ctx, const char *key, uint64_t size) {
@@ -42,23 +55,27 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
   if (r == HOLDFAST_E_NOT_FOUND) return 0;
   if (r < 0) return hf_fail(err, r, "%s", e.msg);
   HF_CLEANUP(hf_json_decrefp) json_t *j = hf_json_parse(b.data ? b.data : "", b.len, NULL);
-  const char *machine = "", *boot = "", *host = "?", *what = "?";
+  const char *machine = "", *boot = "", *host = "?", *what = "?", *state = "";
   int64_t pid = 0, expires = 0;
   if (j) {
     hf_json_str(j, "machine", false, &machine, NULL);
     hf_json_str(j, "boot", false, &boot, NULL);
     hf_json_str(j, "host", false, &host, NULL);
     hf_json_str(j, "command", false, &what, NULL);
+    hf_json_str(j, "state", false, &state, NULL);
     hf_json_i64(j, "pid", false, &pid, NULL);
     hf_json_i64(j, "expires", false, &expires, NULL);
   }
-  char my_machine[64], my_boot[64];
+  char my_machine[64], my_boot[64], my_state[64], my_name[256] = "";
+  gethostname(my_name, sizeof my_name - 1);
+  state_identity(s, my_state);
   read_line("/etc/machine-id", my_machine);
   read_line("/proc/sys/kernel/random/boot_id", my_boot);
   bool here = *machine && strcmp(machine, my_machine) == 0;
   bool dead = here && (strcmp(boot, my_boot) != 0 || pid <= 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
-  /* The local lock file has been taken: no other process of this host's state can be at work. */
-  if (!j || dead || expires < hf_wall_clock()) {
+  /* The lock file of our state folder is ours: whoever made a lock from the same folder is gone. */
+  bool ours = *state && strcmp(state, my_state) == 0 && strcmp(machine, my_machine) == 0 && strcmp(host, my_name) == 0;
+  if (!j || dead || ours || expires < hf_wall_clock()) {
     hf_log(HF_LOG_NOTICE, "target %s: the lock of a run that is no more (%s, process %lld) is removed", hf_target_name(t), what, (long long)pid);
     return hf_target_remove(t, key, err);
   }
@@ -81,29 +98,37 @@ static int look_at_all(struct hf_session *s, struct hf_target *t, struct hf_erro
   return r;
 }
 
-int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
+/* The text of a new lock (caller frees), and its key. */
+static char *make_lock(struct hf_session *s, char key[64]) {
   unsigned char id[16];
-  char hex[33], machine[64], boot[64], name[256] = "";
+  char hex[33], machine[64], boot[64], state[64], name[256] = "";
   hf_random(id, sizeof id);
   hf_hex(hex, id, sizeof id);
   read_line("/etc/machine-id", machine);
   read_line("/proc/sys/kernel/random/boot_id", boot);
   gethostname(name, sizeof name - 1);
-  int64_t now = hf_wall_clock();
-  HF_CLEANUP(hf_json_decrefp) json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:s,s:I,s:I}", "host", hf_json_bytes(name, strlen(name)), "machine", machine, "boot", boot, "pid", (json_int_t)getpid(), "command", what,
-                                                    "started", (json_int_t)now, "expires", (json_int_t)(now + LOCK_SECONDS));
-  HF_CLEANUP(hf_freep) char *text = json_dumps(j, JSON_INDENT(1));
+  state_identity(s, state);
+  lock_made = hf_wall_clock();
+  HF_CLEANUP(hf_json_decrefp) json_t *j = json_pack("{s:o,s:s,s:s,s:s,s:I,s:s,s:I,s:I}", "host", hf_json_bytes(name, strlen(name)), "machine", machine, "boot", boot, "state", state, "pid", (json_int_t)getpid(),
+                                                    "command", lock_what, "started", (json_int_t)lock_made, "expires", (json_int_t)(lock_made + LOCK_SECONDS));
+  snprintf(key, 64, "locks/%s.json", hex);
+  return j ? json_dumps(j, JSON_INDENT(1)) : NULL;
+}
+
+int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
+  lock_what = what;
+  HF_CLEANUP(hf_freep) char *text = make_lock(s, lock_key);
   if (!text) return hf_fail(err, HOLDFAST_E_FAILED, "cannot write the lock");
   struct hf_digest d;
   hf_sha256(text, strlen(text), &d);
-  snprintf(lock_key, sizeof lock_key, "locks/%s.json", hex);
 
   for (size_t i = 0; i < s->n_targets; i++) {
     struct hf_target *t = s->targets[i];
     if (hf_target_failure(t)) continue;
     struct hf_error e = {0};
     int r = hf_target_put(t, lock_key, text, strlen(text), &d, true, &e);
-    if (r == 0) r = look_at_all(s, t, &e);
+    /* The name is random: a lock that is there already is this one, put by a try that seemed to fail. */
+    if (r == 0 || r == HOLDFAST_E_EXISTS) r = look_at_all(s, t, &e);
     if (r == 0) continue;
     if (r == HOLDFAST_E_EXISTS) {
       hf_repo_unlock(s);
@@ -112,6 +137,21 @@ int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
     hf_target_set_failed(t, &e);
   }
   return 0;
+}
+
+void hf_repo_lock_renew(struct hf_session *s) {
+  if (!lock_key[0] || hf_wall_clock() - lock_made < RENEW_SECONDS) return;
+  char old[64];
+  memcpy(old, lock_key, sizeof old);
+  HF_CLEANUP(hf_freep) char *text = make_lock(s, lock_key);
+  if (!text) return;
+  struct hf_digest d;
+  hf_sha256(text, strlen(text), &d);
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_error e = {0};
+    if (hf_target_failure(s->targets[i])) continue;
+    if (hf_target_put(s->targets[i], lock_key, text, strlen(text), &d, true, &e) < 0 || hf_target_remove(s->targets[i], old, &e) < 0) hf_log(HF_LOG_WARNING, "the lock cannot be renewed: %s", e.msg);
+  }
 }
 
 void hf_repo_unlock(struct hf_session *s) {
