@@ -117,32 +117,36 @@ holes() {
   if [ "$(stat -c %b "$2")" -le $(($(stat -c %b "$1") + 256)) ]; then good "$3: its holes are holes"; else wrong "$3: its holes take space"; fi
 }
 
-# survey FOLDER FILE [TEST...]: PATH, a tab, and what is known of it; a second line for the content of a file. Sockets are not restored.
+# survey FOLDER FILE: PATH, a tab, and what is known of it; a second line for the content of a file. Sockets are not restored, nor owners without root.
 survey() {
-  local from=$1 to=$2
-  shift 2
+  local owner='%U %G %u %g'
+  [ "$(id -u)" -eq 0 ] || owner=
   (
-    cd "$from"
-    find . -mindepth 1 "$@" ! -type s ! -type d -printf '%P\t%y %m %U %G %u %g %T@ %s %l\n'
-    find . -mindepth 1 "$@" -type d -printf '%P\t%y %m %U %G %u %g %T@\n'
-    find . -type f "$@" -readable -printf '%P\0' | xargs -0 -r sha256sum | sed 's/^\(\\\{0,1\}[0-9a-f]*\)  \(.*\)/\2\tsha256 \1/'
-  ) | sort >"$to"
+    cd "$1"
+    find . -mindepth 1 ! -type s ! -type d -printf "%P\t%y %m $owner %T@ %s %l\n"
+    find . -mindepth 1 -type d -printf "%P\t%y %m $owner %T@\n"
+    find . -type f -readable -printf '%P\0' | xargs -0 -r sha256sum | sed 's/^\(\\\{0,1\}[0-9a-f]*\)  \(.*\)/\2\tsha256 \1/'
+  ) 2>"$demo/errors" | sort >"$2" || [ "$(id -u)" -ne 0 ] || {
+    cat "$demo/errors"
+    wrong "$1 cannot be read"
+  }
 }
 
 # as_now LIVE RESTORED WHAT: the same for a tree that is in use. What has changed there since the backup began is named and passed over; and so is, when this is not run by
-# root, what belongs to others.
+# root, what this account cannot read.
 as_now() {
-  local path mine=()
-  [ "$(id -u)" -eq 0 ] || mine=(-user "$(id -un)" -group "$(id -gn)")
-  survey "$1" "$demo/original.list" "${mine[@]}"
-  survey "$2" "$demo/restored.list" "${mine[@]}"
-  find "$1" -newercm "$demo/started" -printf '%P\n' 2>/dev/null | sort >"$demo/moved"
+  local path
+  survey "$1" "$demo/original.list"
+  survey "$2" "$demo/restored.list"
+  find "$1" -newercm "$demo/started" -printf '%P\n' 2>/dev/null | sort >"$demo/moved" || :
   comm -3 "$demo/original.list" "$demo/restored.list" | sed 's/^\t//' | cut -f 1 | sort -u >"$demo/other"
   : >"$demo/bad"
   while IFS= read -r path; do
     # What is gone from a folder has changed that folder.
     if grep -qxF -e "$path" "$demo/moved"; then
       echo "changed meanwhile: $1/$path"
+    elif [ "$(id -u)" -ne 0 ] && [ ! -L "$1/$path" ] && [ ! -r "$1/$path" ]; then
+      echo "not readable by this account: $1/$path"
     elif [ ! -e "$1/$path" ] && [ ! -L "$1/$path" ] && grep -qx -e "$(dirname "$path" | sed 's/^\.$//; s/[][\.*^$]/\\&/g')" "$demo/moved"; then
       echo "removed meanwhile: $1/$path"
     else

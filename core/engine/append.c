@@ -63,6 +63,7 @@ int hf_append(struct hf_session *s, struct hf_record *rec, bool (*may_have)(void
       continue;
     }
     s->chains[i].head = rec->seq;
+    if ((r = hf_session_remember_head(s, hf_target_name(t), rec->seq, err)) < 0) return r;
     (*reached)++;
   }
   if (*reached == 0) return hf_fail(err, last.code ? last.code : HOLDFAST_E_FAILED, "the record could be stored at no target%s%s", last.msg[0] ? ": " : "", last.msg);

@@ -40,6 +40,20 @@ static int by_seq(const void *a, const void *b) {
   return c ? c : (x->target < y->target ? -1 : x->target > y->target);
 }
 
+int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target);
+  char value[24];
+  snprintf(value, sizeof value, "%llu", (unsigned long long)seq);
+  return hf_state_set(s->state, key, value, err);
+}
+
+static int remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target), *value = NULL;
+  int r = hf_state_get(s->state, key, &value, err);
+  *seq = r == 0 && value ? strtoull(value, NULL, 10) : 0;
+  return r;
+}
+
 /* Fetch and check one record that the state does not have. */
 static int read_new(struct hf_session *s, uint64_t seq, const struct hf_digest *d, const struct hf_record *prev, const struct hf_digest *prev_digest, struct hf_record **out, struct hf_error *err) {
   char key[HF_KEY_MAX], signer[HF_FPR_LEN + 1];
@@ -118,7 +132,7 @@ static void compare(struct hf_session *s, uint64_t seq, const struct found *v, s
       }
     }
     if (has) s->chains[t].head = seq;
-    else if (known) s->chains[t].missing++;
+    else if (known && s->chains[t].missing++ == 0) s->chains[t].first_missing = seq;
   }
 }
 
@@ -169,10 +183,17 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
   if (r < 0) return r;
   for (size_t t = 0; t < s->n_targets; t++) {
     const struct hf_target_chain *c = &s->chains[t];
-    if (c->unreadable || c->missing == 0) continue;
-    hf_session_issue(s, hf_target_name(s->targets[t]), c->head < remembered,
-                     c->head < remembered && c->head > 0 ? "is behind or was rolled back: its newest record is %llu of %llu, %llu are missing" : "lacks records: its newest is %llu of %llu, %llu are missing",
-                     (unsigned long long)c->head, (unsigned long long)s->head, (unsigned long long)c->missing);
+    uint64_t had = 0;
+    if (c->unreadable) continue;
+    if (c->missing == 0) {
+      /* Also what was put there by a run that did not live to remember it, or by sync. */
+      if ((r = s->lock ? hf_session_remember_head(s, hf_target_name(s->targets[t]), s->head, err) : 0) < 0) return r;
+      continue;
+    }
+    if ((r = remembered_head(s, hf_target_name(s->targets[t]), &had, err)) < 0) return r;
+    bool taken = c->first_missing <= had;
+    hf_session_issue(s, hf_target_name(s->targets[t]), taken, "%s: its newest record is %llu of %llu, %llu are missing%s", taken ? "was rolled back, or records were taken away" : "is behind", (unsigned long long)c->head,
+                     (unsigned long long)s->head, (unsigned long long)c->missing, taken ? "" : "; holdfast sync brings it level");
   }
   return hf_state_commit(s->state, err);
 }

@@ -19,6 +19,7 @@ extern volatile int hf_cancel;
 struct hf_target_chain {
   uint64_t head;    /* highest sequence number there, 0 none */
   uint64_t missing; /* records of the chain that it lacks */
+  uint64_t first_missing; /* the first of those, 0 none */
   uint64_t foreign; /* records there that are not the chain's */
   bool unreadable;  /* its records could not be listed */
 };
@@ -73,6 +74,8 @@ int hf_session_fetch_sealed(struct hf_session *s, const char *key, const struct 
  * errors; an error is what prevents going on (nothing readable at all, or no record where there should be some). */
 int hf_session_chain(struct hf_session *s, struct hf_error *err);
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
+/* Remember that the target holds the chain up to seq: should it have less one day, somebody took it away. Takes effect with the next commit. */
+int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err);
 /* Record seq, parsed; digest may be NULL. NOT_FOUND. */
 int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
 /* `latest`, a sequence number, an id prefix, or @TIME. */

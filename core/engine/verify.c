@@ -193,7 +193,9 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
   if (r < 0) {
     hf_verify_finding(v, l.t->name, "", "%s", e.msg);
   } else {
-    l.t->missing += v->s->chains[i].missing;
+    uint64_t records = v->s->chains[i].missing;
+    l.t->missing += records;
+    if (records) hf_verify_finding(v, l.t->name, "records/", "%llu records of the chain are missing", (unsigned long long)records);
     r = hf_state_packs_each(v->s->state, check_pack, &l, err);
     if (r == 0) check_small(&l);
     hf_list_sort(&l.read);

@@ -94,8 +94,8 @@ static int on_stream_begin(void *ctx, const char *name, const char *format, uint
   struct hf_record_source *rec = g->o.rec;
   if (g->stream) return violation(g, "a stream within a stream");
   if (strcmp(format, "tar") != 0 && strcmp(format, "raw") != 0) return violation(g, "unknown stream format");
-  if (!*name || strlen(name) > 200 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(name) || name[0] == '.') {
-    return violation(g, "a stream's name must be of A-Z a-z 0-9 . _ - and not start with a dot");
+  if (!hf_recipe_name_ok(name, strlen(name))) {
+    return violation(g, "a stream's name must be 1 to 255 of A-Z a-z 0-9 . _ - and start with neither a dot nor a hyphen");
   }
   for (size_t i = 0; i < rec->n_streams; i++) {
     if (strcmp(rec->streams[i].name, name) == 0) return violation(g, "two streams have the same name");
@@ -195,7 +195,7 @@ static int on_previous(void *ctx, uint64_t off, uint64_t n) {
         if (r < 0) return r;
         g->stream->chunks++;
         g->stream->size += s.length;
-      } else if (stop[0] == 'e') {
+      } else if (stop[0] == 'e' && stop[1] == ' ') { /* not the end line */
         g->stream->entries++;
       } else {
         return violation(g, "reused lines that are none");

@@ -163,6 +163,12 @@ static void lose_pieces(struct runner *x, const struct job *j, size_t from, size
 /* What kind of failure is this: of one object (go on without it), or of the whole run? */
 static bool ends_run(int r) { return r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE; }
 
+/* By name and length, too: a catalogue that puts two chunks at one place does not make one pass for the other. */
+static bool same_chunk(const struct want *a, const struct want *b) {
+  const struct hf_slice *x = &a->piece.slice, *y = &b->piece.slice;
+  return a->chunk_off == b->chunk_off && x->chunk_len == y->chunk_len && hf_digest_eq(&x->id, &y->id);
+}
+
 static int do_pack(struct runner *x, struct job *j, struct hf_hmac *hmac, struct hf_error *err) {
   const struct hf_plan_run *run = x->run;
   HF_CLEANUP(hf_buf_free) struct hf_buf stored = HF_BUF_INIT, raw = HF_BUF_INIT;
@@ -181,7 +187,7 @@ static int do_pack(struct runner *x, struct job *j, struct hf_hmac *hmac, struct
     const struct hf_slice *first = &j->v[i].piece.slice;
     struct hf_chunk_ref ref = {.id = first->id, .offset = j->v[i].chunk_off, .length = first->chunk_len};
     size_t end = i + 1;
-    while (end < j->n && j->v[end].chunk_off == ref.offset) end++;
+    while (end < j->n && same_chunk(&j->v[i], &j->v[end])) end++;
     const void *data = NULL;
     r = hf_pack_chunk(&raw, &ref, hmac, &data, &e);
     if (r < 0) {

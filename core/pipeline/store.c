@@ -15,7 +15,8 @@ struct job {
   struct hf_store_source *src;
   enum hf_pack_kind kind;
   int64_t row;
-  /* when sealed: */
+  struct hf_sealed sealed;     /* between sealing and putting */
+  /* when put: */
   struct hf_digest digest;
   uint64_t stored, raw;
   struct hf_chunk_ref *chunks; /* copy: the writer is gone by then */
@@ -39,8 +40,9 @@ struct hf_store {
   size_t pending_chunks;
   double last_index;
 
-  struct hf_queue *queue;
-  pthread_t threads[HF_SEALERS_MAX];
+  struct hf_queue *queue; /* packs to be sealed */
+  struct hf_queue *ready; /* sealed ones to be put */
+  pthread_t threads[HF_SEALERS_MAX + HF_PUTTERS];
   size_t n_threads;
 
   pthread_mutex_t lock;
@@ -55,11 +57,12 @@ struct hf_store {
 static void job_free(struct job *j) {
   if (!j) return;
   hf_pack_writer_free(j->writer);
+  hf_sealed_free(&j->sealed);
   free(j->chunks);
   free(j);
 }
 
-/* ---- sealers ---- */
+/* ---- sealers and putters ---- */
 
 /* Put one object everywhere. An error only when no target is left. */
 static int put_everywhere(struct hf_store *s, const char *key, const void *p, size_t n, const struct hf_digest *d, struct hf_error *err) {
@@ -82,45 +85,66 @@ static int put_everywhere(struct hf_store *s, const char *key, const void *p, si
   return hf_fail(err, last.code ? last.code : HOLDFAST_E_FAILED, "no target is left to write to%s%s", last.msg[0] ? ": " : "", last.msg);
 }
 
-static int seal_and_put(struct hf_store *s, struct job *j, struct hf_error *err) {
-  struct hf_sealed sealed = {.blob = {.fd = -1}};
-  int r = hf_pack_seal(j->writer, s->o.gpg, j->src->recipients, j->src->hide, j->src->level, j->src->padding, &sealed, err);
+static int seal(struct hf_store *s, struct job *j, struct hf_error *err) {
+  int r = hf_pack_seal(j->writer, s->o.gpg, j->src->recipients, j->src->hide, j->src->level, j->src->padding, &j->sealed, err);
   hf_pack_writer_free(j->writer);
   j->writer = NULL;
-  if (r < 0) return r;
-  char key[HF_KEY_MAX];
-  hf_key_pack(key, &sealed.digest);
-  j->digest = sealed.digest;
-  j->stored = sealed.blob.size;
-  j->raw = sealed.raw_size;
-  r = put_everywhere(s, key, sealed.blob.data, sealed.blob.size, &sealed.digest, err);
-  hf_sealed_free(&sealed);
   return r;
 }
+
+static int put(struct hf_store *s, struct job *j, struct hf_error *err) {
+  char key[HF_KEY_MAX];
+  hf_key_pack(key, &j->sealed.digest);
+  j->digest = j->sealed.digest;
+  j->stored = j->sealed.blob.size;
+  j->raw = j->sealed.raw_size;
+  int r = put_everywhere(s, key, j->sealed.blob.data, j->sealed.blob.size, &j->sealed.digest, err);
+  hf_sealed_free(&j->sealed);
+  j->sealed.blob.fd = -1;
+  return r;
+}
+
+/* A pack is through, well (err NULL) or not. */
+static void through(struct hf_store *s, struct job *j, const struct hf_error *err) {
+  pthread_mutex_lock(&s->lock);
+  if (err) {
+    if (!s->failure.code) s->failure = *err;
+    job_free(j);
+  } else {
+    s->bytes_put += j->stored;
+    j->src->bytes_stored += j->stored;
+    if (s->n_done == s->cap_done) {
+      s->cap_done = s->cap_done ? s->cap_done * 2 : 64;
+      s->done = hf_realloc(s->done, s->cap_done * sizeof *s->done);
+    }
+    s->done[s->n_done++] = j;
+  }
+  s->in_flight--;
+  pthread_cond_broadcast(&s->idle);
+  pthread_mutex_unlock(&s->lock);
+}
+
+static bool stopped(const struct hf_store *s) { return s->o.cancel && *s->o.cancel; }
 
 static void *sealer(void *arg) {
   struct hf_store *s = arg;
   struct job *j;
   while ((j = hf_queue_pop(s->queue))) {
     struct hf_error err = {0};
-    bool stopped = s->o.cancel && *s->o.cancel;
-    int r = stopped ? hf_fail(&err, HOLDFAST_E_CANCELED, "stopped") : seal_and_put(s, j, &err);
-    pthread_mutex_lock(&s->lock);
-    if (r < 0) {
-      if (!s->failure.code) s->failure = err;
-      job_free(j);
-    } else {
-      s->bytes_put += j->stored;
-      j->src->bytes_stored += j->stored;
-      if (s->n_done == s->cap_done) {
-        s->cap_done = s->cap_done ? s->cap_done * 2 : 64;
-        s->done = hf_realloc(s->done, s->cap_done * sizeof *s->done);
-      }
-      s->done[s->n_done++] = j;
-    }
-    s->in_flight--;
-    pthread_cond_broadcast(&s->idle);
-    pthread_mutex_unlock(&s->lock);
+    int r = stopped(s) ? hf_fail(&err, HOLDFAST_E_CANCELED, "stopped") : seal(s, j, &err);
+    if (r == 0 && !hf_queue_push(s->ready, j)) r = hf_fail(&err, HOLDFAST_E_CANCELED, "stopped");
+    if (r < 0) through(s, j, &err);
+  }
+  return NULL;
+}
+
+static void *putter(void *arg) {
+  struct hf_store *s = arg;
+  struct job *j;
+  while ((j = hf_queue_pop(s->ready))) {
+    struct hf_error err = {0};
+    int r = stopped(s) ? hf_fail(&err, HOLDFAST_E_CANCELED, "stopped") : put(s, j, &err);
+    through(s, j, r < 0 ? &err : NULL);
   }
   return NULL;
 }
@@ -139,12 +163,14 @@ int hf_store_open(const struct hf_store_options *o, struct hf_store **out, struc
   s->o = *o;
   s->last_index = hf_now();
   s->queue = hf_queue_new(1);
+  s->ready = hf_queue_new(1);
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->idle, NULL);
   long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  size_t want = o->dry ? 0 : cpus <= HF_SEALERS_MIN ? HF_SEALERS_MIN : HF_SEALERS_MAX;
+  size_t sealers = cpus <= HF_SEALERS_MIN ? HF_SEALERS_MIN : HF_SEALERS_MAX;
+  size_t want = o->dry ? 0 : sealers + HF_PUTTERS;
   for (; s->n_threads < want; s->n_threads++) {
-    int e = pthread_create(&s->threads[s->n_threads], NULL, sealer, s);
+    int e = pthread_create(&s->threads[s->n_threads], NULL, s->n_threads < sealers ? sealer : putter, s);
     if (e != 0) {
       hf_store_close(s);
       return hf_fail_errno(err, e, "cannot start a thread");
@@ -157,9 +183,11 @@ int hf_store_open(const struct hf_store_options *o, struct hf_store **out, struc
 void hf_store_close(struct hf_store *s) {
   if (!s) return;
   hf_queue_abort(s->queue);
+  hf_queue_abort(s->ready);
   for (size_t i = 0; i < s->n_threads; i++) pthread_join(s->threads[i], NULL);
-  for (struct job *j; (j = hf_queue_try_pop(s->queue));) job_free(j);
+  for (struct job *j; (j = hf_queue_try_pop(s->queue)) || (j = hf_queue_try_pop(s->ready));) job_free(j);
   hf_queue_free(s->queue);
+  hf_queue_free(s->ready);
   for (size_t i = 0; i < s->n_done; i++) job_free(s->done[i]);
   free(s->done);
   for (int k = 0; k < 2; k++) hf_pack_writer_free(s->open[k]);
@@ -211,6 +239,7 @@ static int push(struct hf_store *s, enum hf_pack_kind kind, struct hf_error *err
   }
   struct job *j = hf_alloc(sizeof *j);
   j->writer = w;
+  j->sealed.blob.fd = -1;
   j->src = s->src;
   j->kind = kind;
   j->row = s->open_row[kind];

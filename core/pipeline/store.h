@@ -1,10 +1,10 @@
 /* store.h - the writing half of the pipeline: identify, look up, pack, compress, encrypt, put, index.
  * SPDX-License-Identifier: Apache-2.0
  *
- * One thread adds chunks; HF_SEALERS_MIN to HF_SEALERS_MAX threads turn full packs into objects and put them to every target that has not failed.
+ * One thread adds chunks; HF_SEALERS_MIN to HF_SEALERS_MAX threads turn full packs into objects; HF_PUTTERS threads put these to every target that has not failed, so that no sealer waits for a disk or a network.
  *
- * Memory bound, whatever is backed up: one data pack being filled, one waiting, and two pack buffers per sealer (HF_PACK_MAX each), one recipe pack of HF_RECIPE_PACK, and the chunk
- * references of the packs since the last index, of which there are at most HF_INDEX_CHUNKS before an index is written.
+ * Memory bound, whatever is backed up: one data pack being filled, one waiting, two pack buffers per sealer, one object waiting to be put and one per putter (HF_PACK_MAX each, less where data compresses), one
+ * recipe pack of HF_RECIPE_PACK, and the chunk references of the packs since the last index, of which there are at most HF_INDEX_CHUNKS before an index is written.
  */
 #ifndef HF_STORE_H
 #define HF_STORE_H
@@ -16,6 +16,7 @@
 
 #define HF_SEALERS_MIN 2
 #define HF_SEALERS_MAX 3
+#define HF_PUTTERS 2
 #define HF_RECIPE_PACK (4u * 1024 * 1024)
 #define HF_INDEX_CHUNKS 200000u
 

@@ -3,7 +3,10 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <link.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "plugin/internal.h"
 
@@ -179,6 +182,28 @@ static char *name_of_file(const char *file) {
   return hf_strndup(base, n);
 }
 
+/* Is the whole of what will be mapped there? The dynamic loader does not ask: a file that was cut short (a full disk,
+ * a copy that broke off) would end the process with SIGBUS. A file that is no ELF file of this kind of machine is left for it
+ * to refuse. */
+static int check_whole(const char *file, off_t size, struct hf_error *err) {
+  ElfW(Ehdr) head;
+  HF_CLEANUP(hf_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return hf_fail_errno(err, errno, "%s", file);
+  if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 ||
+      head.e_phentsize != sizeof(ElfW(Phdr)))
+    return 0;
+  for (unsigned i = 0; i < head.e_phnum; i++) {
+    ElfW(Phdr) part;
+    uint64_t at = head.e_phoff + (uint64_t)i * sizeof part, end;
+    bool there = at <= (uint64_t)size && pread(fd, &part, sizeof part, (off_t)at) == (ssize_t)sizeof part;
+    if (there && part.p_type != PT_LOAD) continue;
+    if (!there || __builtin_add_overflow((uint64_t)part.p_offset, (uint64_t)part.p_filesz, &end) || end > (uint64_t)size)
+      return hf_fail(err, HOLDFAST_E_CONFIG, "%s: does not load: the file is cut short: it has %lld bytes and should have more",
+                     file, (long long)size);
+  }
+  return 0;
+}
+
 int hf_plugin_load(const char *file, enum hf_plugin_kind kind, struct hf_plugin **out, struct hf_error *err) {
   const char *symbol = kind == HF_SOURCE ? HOLDFAST_SOURCE_ENTRY : HOLDFAST_TARGET_ENTRY;
   HF_CLEANUP(hf_freep) char *real = realpath(file, NULL);
@@ -186,6 +211,8 @@ int hf_plugin_load(const char *file, enum hf_plugin_kind kind, struct hf_plugin 
   if (!real || stat(real, &st) != 0) return hf_fail_errno(err, errno, "%s", file);
   if (!S_ISREG(st.st_mode)) return hf_fail(err, HOLDFAST_E_CONFIG, "%s: not a regular file", file);
   HF_CLEANUP(hf_freep) char *name = name_of_file(file);
+  int whole = check_whole(real, st.st_size, err);
+  if (whole < 0) return whole;
   void *dl = dlopen(real, RTLD_NOW | RTLD_LOCAL);
   if (!dl) {
     const char *why = dlerror();

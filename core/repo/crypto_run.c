@@ -92,15 +92,27 @@ char *hf_gpg_last_words(const struct hf_gpg_said *s) {
   return n ? hf_strndup(p, n) : hf_asprintf("gpg ended with exit code %d and said nothing", s->exit_code);
 }
 
+/* Are the arguments of a status line those of a key id that was left out? */
+static bool is_hidden(const char *args, size_t digits) { return digits && strspn(args, "0") >= digits; }
+
 /* The key ids of all lines of one kind: "A, B". */
 static char *key_ids(const struct hf_gpg_said *s, const char *keyword) {
   struct hf_buf b = HF_BUF_INIT;
   for (const char *p = s->status.data; p && (p = find_status(p, keyword));) {
     size_t n = strspn(p + (*p == ' '), "0123456789ABCDEFabcdef");
-    bool hidden = n && strspn(p + 1, "0") >= n;
+    bool hidden = is_hidden(p + 1, n);
     hf_buf_addf(&b, "%s%.*s", b.len ? ", " : "", hidden ? 15 : (int)n, hidden ? "a hidden key id" : p + 1);
   }
   return hf_buf_take(&b);
+}
+
+/* Was it decrypted, whole, by trying one key after the other? gpg counts each that did not fit as an error of its own. */
+static bool keys_were_tried(const struct hf_gpg_said *s) {
+  bool hidden = false;
+  for (const char *p = s->status.data; p && (p = find_status(p, "ENC_TO"));)
+    hidden |= *p == ' ' && is_hidden(p + 1, strspn(p + 1, "0123456789ABCDEFabcdef"));
+  return hidden && s->exit_code == 2 && hf_gpg_status(s, "DECRYPTION_OKAY") && hf_gpg_status(s, "END_DECRYPTION") &&
+         !hf_gpg_status(s, "FAILURE");
 }
 
 int hf_gpg_judge_decryption(const struct hf_gpg_said *s, struct hf_error *err) {
@@ -170,7 +182,7 @@ int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, 
 int hf_gpg_judge_reading(const struct hf_gpg_said *s, const struct hf_blob *b, size_t max, struct hf_error *err) {
   if (b->size > max || (s->text.data && strstr(s->text.data, "--max-output")))
     return hf_fail(err, HOLDFAST_E_CORRUPT, "it decrypts to more than the %zu bytes there should be", max);
-  if (s->exit_code == 0) return 0;
+  if (s->exit_code == 0 || keys_were_tried(s)) return 0;
   HF_CLEANUP(hf_freep) char *words = hf_gpg_last_words(s);
   return hf_fail(err, HOLDFAST_E_CORRUPT, "gpg does not accept it: %s", words);
 }

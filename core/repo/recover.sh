@@ -89,6 +89,8 @@ open_meta() {
   why='it is not signed by a host key of this repository'
   return 1
 }
+# Where key ids are left out, gpg tries one secret key after the other, and ends with an error for each that did not fit.
+keys_were_tried() { grep_status DECRYPTION_OKAY && grep_status GOODMDC && awk '$2 == "ENC_TO" && $3 ~ /^0+$/ { ok = 1 } END { exit !ok }' "$work/status"; }
 grep_status() { awk -v w="$1" '$2 == w { ok = 1 } END { exit !ok }' "$work/status"; }
 
 # --- the record
@@ -201,8 +203,8 @@ check_packs() {
 # Open one pack into $work/chunks. Its digest is right, so what fails here is not damage.
 extract() {
   rm -f "$work/failed"
-  gpg --batch --quiet --decrypt <"$repo/packs/${1%"${1#??}"}/$1.tar.zst.gpg" >"$work/pack.zst" 2>"$work/error" ||
-    { say "cannot decrypt pack $1: $(tail -n 1 "$work/error")"; return 1; }
+  gpg --batch --quiet --status-fd 3 --decrypt <"$repo/packs/${1%"${1#??}"}/$1.tar.zst.gpg" >"$work/pack.zst" 3>"$work/status" 2>"$work/error" ||
+    keys_were_tried || { say "cannot decrypt pack $1: $(tail -n 1 "$work/error")"; return 1; }
   { zstd -dcq <"$work/pack.zst" || : >"$work/failed"; } | tar -xf - -C "$work/chunks" || : >"$work/failed"
   rm -f "$work/pack.zst"
   [ ! -e "$work/failed" ] || { say "cannot unpack pack $1"; return 1; }

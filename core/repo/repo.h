@@ -15,7 +15,7 @@
 #define HF_CHUNK_MIN (256u * 1024)
 #define HF_CHUNK_AVG (1024u * 1024)
 #define HF_CHUNK_MAX (4u * 1024 * 1024)
-#define HF_PACK_TARGET (24u * 1024 * 1024)             /* a pack is closed once its chunks reach this */
+#define HF_PACK_TARGET (20u * 1024 * 1024)             /* a pack is closed once its chunks reach this: as large as 256 MiB for everything allow */
 #define HF_PACK_MAX (HF_PACK_TARGET + HF_CHUNK_MAX + (1u << 20)) /* raw tar bytes no pack exceeds; readers refuse more than 64 MiB */
 #define HF_PACK_READ_MAX (64u * 1024 * 1024)
 #define HF_META_MAX (256u * 1024 * 1024)              /* plain text of an index or record that a reader accepts */

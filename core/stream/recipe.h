@@ -78,7 +78,7 @@ int hf_recipe_parse_entry(const char *line, size_t n, struct hf_recipe_entry *e,
 int hf_recipe_parse_slice(const char *line, size_t n, struct hf_slice *s, struct hf_error *err);
 /* Parse "AT SPAN TAIL", the end of an e line; false when it is anything else. */
 bool hf_recipe_parse_place(const char *p, size_t n, uint32_t *at, uint32_t *span, uint64_t *tail);
-/* Is that a stream's name: [A-Za-z0-9._-], at most 255, not beginning with a period? */
+/* Is that a stream's name: [A-Za-z0-9._-], at most 255, beginning with neither a period nor a hyphen? */
 bool hf_recipe_name_ok(const char *name, size_t n);
 
 #endif

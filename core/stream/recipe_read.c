@@ -195,7 +195,7 @@ bool hf_recipe_parse_place(const char *p, size_t n, uint32_t *at, uint32_t *span
 /* ---- the whole text ---- */
 
 bool hf_recipe_name_ok(const char *name, size_t n) {
-  if (n == 0 || n > 255 || name[0] == '.') return false;
+  if (n == 0 || n > 255 || name[0] == '.' || name[0] == '-') return false;
   for (size_t i = 0; i < n; i++) {
     char c = name[i];
     if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' || c == '-'))

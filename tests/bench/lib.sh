@@ -8,6 +8,7 @@ all_tools='holdfast restic restic-none borg-zstd borg-lz4 pipe'
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=${SRCDIR:-$(cd "$bench/../.." && pwd)}
 work=
+outs=
 keep=
 declare -A archive=()
 
@@ -35,6 +36,7 @@ stop_agents() {
 clean_up() {
   [ -n "$work" ] || return 0
   stop_agents
+  [ -z "$outs" ] || rm -rf "$outs"
   if [ -z "$keep" ]; then
     rm -rf "$work"
   else
@@ -42,7 +44,8 @@ clean_up() {
   fi
 }
 
-# set_up FOLDER: the work folder, the helpers, a recipient's key, and the environment of all tools. A folder that is given is kept, with its sets; none (an empty word) means a temporary one.
+# set_up FOLDER [RESTORES]: the work folder, the helpers, a recipient's key, and the environment of all tools. A folder that is given is kept, with its sets; none (an empty word) means a temporary one.
+# RESTORES is a folder, perhaps on another file system, to make one in for what is restored.
 set_up() {
   if [ -n "$1" ]; then
     mkdir -p "$1"
@@ -52,13 +55,14 @@ set_up() {
   else
     work=$(mktemp -d "${TMPDIR:-/tmp}/hfbench.XXXXXX")
   fi
+  if [ -n "${2:-}" ]; then outs=$(mktemp -d "$(cd "$2" && pwd)/hfbench.XXXXXX"); else outs=$work/out; fi
   trap clean_up EXIT
   trap 'exit 130' HUP INT TERM
   need "${CC:-cc}" gpg gpgconf zstd tar sha256sum diff
   "${CC:-cc}" -std=gnu17 -O2 -o "$work/mkset" "$bench/mkset.c" -lm
   "${CC:-cc}" -std=gnu17 -O2 -o "$work/measure" "$bench/measure.c"
   mkdir -m 700 "$work/gnupg"
-  mkdir -p "$work/set" "$work/repo" "$work/out" "$work/hf" "$work/cache"
+  mkdir -p "$work/set" "$work/repo" "$outs" "$work/hf" "$work/cache"
   export LC_ALL=C.UTF-8
   export GNUPGHOME=$work/gnupg XDG_CACHE_HOME=$work/cache
   export RESTIC_PASSWORD=benchmark RESTIC_CACHE_DIR=$work/cache/restic
@@ -113,7 +117,7 @@ one_file_of() {
 # prepare TOOL SET: an empty repository.
 prepare() {
   local repo=$work/repo/$1
-  rm -rf "$repo" "$work/out/$1"
+  rm -rf "$repo" "${outs:?}/$1"
   archive[$1]=
   case $1 in
     holdfast)
@@ -164,7 +168,7 @@ can() {
 
 # command_of TOOL JOB SET: what to run, in the array command; restores go to the current folder.
 command_of() {
-  local repo=$work/repo/$1 set=$work/set/$3 out=$work/out/$1 compression=auto
+  local repo=$work/repo/$1 set=$work/set/$3 out=$outs/$1 compression=auto
   local hf=("${HOLDFAST:-holdfast}" -q --no-progress -c "$work/hf/manifest.ini")
   case $1 in
     restic-none) compression=off ;;
@@ -198,14 +202,14 @@ command_of() {
 # restored_at TOOL SET: where a restore has put the set.
 restored_at() {
   case $1 in
-    holdfast) printf '%s\n' "$work/out/$1/set$work/set/$2" ;;
-    *) printf '%s\n' "$work/out/$1$work/set/$2" ;;
+    holdfast) printf '%s\n' "$outs/$1/set$work/set/$2" ;;
+    *) printf '%s\n' "$outs/$1$work/set/$2" ;;
   esac
 }
 
 # perform TOOL JOB SET [-m]: run one job, all other things equal; the result is in the variables wall, user, system and peak.
 perform() {
-  local set=$work/set/$3 repo=$work/repo/$1 out=$work/out/$1 rc=0
+  local set=$work/set/$3 repo=$work/repo/$1 out=$outs/$1 rc=0
   local command=()
   command_of "$1" "$2" "$3"
   rm -rf "$out"

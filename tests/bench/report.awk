@@ -4,8 +4,10 @@
 BEGIN {
   FS = "\t"
   MiB = 1048576
-  n_jobs = split("first unchanged changed restore one check decrypt stored", jobs, " ")
+  n_jobs = split("first first-cpu unchanged changed restore restore-cpu one check stored memory", jobs, " ")
   title["first"] = "first backup"
+  title["first-cpu"] = "first backup, processor time"
+  title["restore-cpu"] = "full restore, processor time"
   title["unchanged"] = "nothing changed"
   title["changed"] = "1 % of files changed"
   title["restore"] = "full restore"
@@ -24,6 +26,7 @@ BEGIN {
 
 $1 == "machine" { machine = $2; next }
 $1 == "versions" { versions = $2; next }
+$1 == "restores" { restores = $2; next }
 $1 == "scale" { scale = $2; next }
 $1 == "rounds" { rounds = $2; next }
 $1 == "set" {
@@ -42,6 +45,10 @@ $1 == "set" {
   }
   k = $1 SUBSEP $2 SUBSEP $3
   figures[k, ++n_figures[k]] = $5 + 0
+  if ($2 != "stored") {
+    k = $1 SUBSEP $2 "-cpu" SUBSEP $3
+    figures[k, ++n_figures[k]] = $6 + $7
+  }
 }
 
 function median(k,    i, j, n, v, t) {
@@ -114,6 +121,7 @@ END {
   base = "holdfast" in tool_seen ? "holdfast" : tools[1]
 
   printf "Ratios of one run on %s; %s. ", machine, versions
+  if (restores) printf "Restores go to %s. ", restores
   printf "Medians of %d round%s%s.\n", rounds, rounds == 1 ? "" : "s", scale == 1 ? "" : ", sets scaled by " scale
   printf "Sets:"
   for (i = 1; i <= n_sets; i++) printf "%s %s has %s files of %.1f MiB together", (i > 1 ? ";" : ""), sets[i], grouped(files[sets[i]]), bytes[sets[i]] / MiB
@@ -145,10 +153,9 @@ END {
     }
     print line
     print rule
-    jobs[n_jobs + 1] = "memory"
-    for (j = 1; j <= n_jobs + 1; j++) {
+    for (j = 1; j <= n_jobs; j++) {
       b = of(sets[i], jobs[j], base)
-      if (!b || jobs[j] == "decrypt") continue
+      if (!b) continue
       line = "| " title[jobs[j]] " |"
       for (t = 1; t <= n_tools; t++) line = line (of(sets[i], jobs[j], tools[t]) ? sprintf(" %.2f |", of(sets[i], jobs[j], tools[t]) / b) : " – |")
       print line

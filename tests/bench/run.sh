@@ -18,6 +18,7 @@ usage: run.sh [OPTION]...
   --runs N       rounds; default 3
   --scale F      sets F times as large (0.01: a hundredth)
   --dir FOLDER   work there, and keep the sets and results.tsv; default: a temporary folder, removed at the end
+  --restore-to FOLDER  restore to a folder of another file system: /dev/shm where the disk is too noisy to tell tools apart
   --tsv FILE     keep the raw figures as FILE
   --no-memory    leave out the runs that measure memory
   --readme       put the table into README.md, between its markers
@@ -27,15 +28,16 @@ Options are also taken from the environment variable BENCH_FLAGS: make bench BEN
 END
 }
 
-sets=small,large,usr tools=${all_tools// /,} runs=3 scale=1 dir='' tsv='' memory=1 readme='' report=''
+sets=small,large,usr tools=${all_tools// /,} runs=3 scale=1 dir='' tsv='' memory=1 readme='' report='' restore_to=''
 # shellcheck disable=SC2086 # a list of words
 set -- ${BENCH_FLAGS:-} "$@"
 while [ $# -gt 0 ]; do
   option=$1
   case $1 in
-    --sets | --tools | --runs | --scale | --dir | --tsv | --report)
+    --sets | --tools | --runs | --scale | --dir | --tsv | --report | --restore-to)
       [ $# -ge 2 ] || die "$1 needs a value"
-      declare "${option#--}=$2"
+      option=${option#--}
+      declare "${option//-/_}=$2"
       shift
       ;;
     --no-memory) memory='' ;;
@@ -90,7 +92,7 @@ timed() {
     if [ "$2" = first ]; then note "$1" stored "$tool" "$3" "$(stored_by "$tool")"; fi
     # The pipeline has only what was there at its first backup.
     if [ "$tool" != pipe ]; then same "$tool" "$1" "$2"; fi
-    rm -rf "${work:?}/out/$tool"
+    rm -rf "${outs:?}/$tool"
   done
 }
 
@@ -104,7 +106,7 @@ watched() {
       perform "$tool" "$job" "$1" -m
       note "$1" "memory-$job" "$tool" 0 "$peak"
       say "$1 $job $tool: $((peak / 1048576)) MiB"
-      rm -rf "${work:?}/out/$tool"
+      rm -rf "${outs:?}/$tool"
     done
   done
 }
@@ -120,8 +122,9 @@ else
       borg*) need borg ;;
     esac
   done
-  set_up "$dir"
+  set_up "$dir" "$restore_to"
   machine >"$work/results.tsv"
+  if [ -n "$restore_to" ]; then printf 'restores\t%s\n' "$(stat -f -c %T "$outs")" >>"$work/results.tsv"; fi
   printf 'scale\t%s\nrounds\t%s\n' "$scale" "$runs" >>"$work/results.tsv"
   for s in "${sets[@]}"; do
     make_set "$s"
@@ -139,8 +142,8 @@ else
     done
     if [ -n "$memory" ]; then watched "$s"; fi
     stop_agents
-    rm -rf "${work:?}/repo" "$work/out" "$work/cache"
-    mkdir -p "$work/repo" "$work/out" "$work/cache"
+    rm -rf "${work:?}/repo" "$outs" "$work/cache"
+    mkdir -p "$work/repo" "$outs" "$work/cache"
     [ -n "$dir" ] || rm -rf "${work:?}/set/$s"
   done
   if [ -n "$tsv" ]; then cp "$work/results.tsv" "$tsv"; fi

@@ -24,7 +24,7 @@ void check_status(int status, const char *call) {
 /* ---- one entry ---- */
 
 static bool stream_name_ok(const char *s) {
-  return *s && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 &&
+  return *s && *s != '.' && *s != '-' && strlen(s) <= 255 && strcmp(s, "tree") != 0 &&
          s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
 }
 

@@ -8,7 +8,7 @@
 # else changes; a new version of the format gets a folder of its own. What is made:
 #
 #   FORMAT/disk/                a target of the plugin local, with the repository of host "golden"
-#   FORMAT/test-key-a.asc, -b   the recipients' secret keys, for this test and nothing else: they protect nothing, have no passphrase, never expire
+#   FORMAT/test-key-[abc].asc   the recipients' secret keys, for this test and nothing else: they protect nothing, have no passphrase, never expire
 #   FORMAT/host-key             the fingerprint of the key that signed
 #   FORMAT/SEQ.SOURCE.list      for each snapshot what each source held, by listing.py; SEQ.example.numbers the raw stream's digest
 #
@@ -16,7 +16,7 @@
 #
 #   tree      key a, padded: small files in groups, of which the later snapshots use slices; a large file of more than one chunk; small and large
 #             sparse files; hard and symbolic links, a FIFO, xattrs, an ACL, names of all kinds
-#   example   key b, from snapshot 5 on a and b; recipients' ids hidden: a tree and a raw stream
+#   example   key b, from snapshot 5 on b and c; recipients' ids hidden: a tree and a raw stream
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 umask 022
@@ -39,7 +39,8 @@ for d in "${folders[@]}"; do cp "$d"/*.so "$work/plugins/"; done
 export HOLDFAST_PLUGIN_PATH=$work/plugins GNUPGHOME=$work/gnupg
 mkdir -m 700 "$GNUPGHOME"
 
-for k in a b; do
+a='' b='' c=''
+for k in a b c; do
   id="holdfast test key $k (public knowledge, do not use) <test-key-$k@example.com>"
   gpg --batch --quiet --passphrase '' --quick-gen-key "$id" ed25519 cert never
   fpr=$(gpg --batch --with-colons --list-keys "=$id" | awk -F: '$1 == "fpr" { print $10; exit }')
@@ -82,13 +83,14 @@ mkdir -p small links odd sparse empty deep/er/and/deeper
 # Paths end groups by chance, one in 64: so many files are several groups, and most of them more than one entry.
 for i in $(seq -w 1 150); do printf 'file %s\n' "$i" >"small/$i"; done
 chmod 600 small/003
-chmod 4755 small/004
+chmod 755 small/004
 chmod 2770 deep/er
+chmod 1777 empty
 : >deep/er/and/deeper/nothing
 printf 'in the deep\n' >deep/er/and/deeper/something
 # A chunk has at most 4 MiB. Many different lines, so that it is cut by content, and each often, so that it packs well.
-awk 'BEGIN { for (i = 0; i < 6000; i++) for (k = 0; k < 120; k++) print i }' >large
-[ "$(stat -c %s large)" -gt 3400000 ]
+awk 'BEGIN { for (i = 0; i < 6000; i++) for (k = 0; k < 160; k++) print i }' >large
+[ "$(stat -c %s large)" -gt 4194304 ]
 head -c 262143 large >just-small
 head -c 262144 large >just-large
 truncate -s 100K sparse/small
@@ -139,7 +141,7 @@ manifest 'good evening' "$b"
 snapshot 3
 
 # ---- other recipients; what was a file is a folder
-manifest 'good evening' "$a" "$b"
+manifest 'good evening' "$b" "$c"
 hf init
 rm deep/er/and/deeper/something
 mkdir deep/er/and/deeper/something

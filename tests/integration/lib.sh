@@ -14,6 +14,9 @@ unset GPG_TTY HOLDFAST_MANIFEST CREDENTIALS_DIRECTORY
 umask 022
 
 work=$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/hf.XXXXXX")") || exit 1
+# What a killed program leaves goes with the rest.
+mkdir -m 1777 "$work/tmp"
+export TMPDIR=$work/tmp
 mounts=()
 jobs_started=()
 
@@ -31,7 +34,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 
 # A copy of the plugins that is root's alone when root runs this, as the loader wants it.
 plugins=$work/plugins

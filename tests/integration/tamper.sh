@@ -248,11 +248,11 @@ sed 's/"seq": 3,/"seq": 4,/' "$work/record.json" >"$work/record.4"
 forge "$work/record.4" 4
 hf verify
 exits 1 "a new record signed by another key"
-hf backup
-says "$forged|record 4" "backup says so, too"
 recover latest "$work/rec3" second
 says 'DAMAGE: record 0000000004-' "recover.sh refuses it, and says so"
 ok "recover.sh takes the one before" cmp "$tree/small/7" "$(restored "$work/rec3" second "$tree/small/7")"
+hf backup
+says "$forged|record 4" "backup says so, too"
 
 # Rolled back: the target is as it was before the last run.
 fresh

@@ -27,6 +27,7 @@ static struct double_shelf {
   /* What goes wrong: calls of these kinds, from the one numbered `from` (the first is 1) on, `times` of them, end with `status`. */
   unsigned kinds, from, times;
   int status;
+  bool deaf;       /* does not mind what sink and lister return */
   bool done_first; /* a put is stored although it fails, a get hands out half of the bytes, a list half of the keys */
   const char *words;
   /* What was seen. */
@@ -40,7 +41,7 @@ static void shelf_fails(struct double_shelf *s, unsigned kinds, unsigned from, u
   s->times = times;
   s->status = status;
   s->calls = 0;
-  s->done_first = false;
+  s->done_first = s->deaf = false;
   s->words = "as it was told";
 }
 
@@ -122,7 +123,10 @@ static int double_get(void *handle, const char *key, uint64_t offset, uint64_t l
   const struct double_object *x = shelf_find(s, key);
   if (!x) return shelf_leave(s, r ? r : HOLDFAST_E_NOT_FOUND);
   (void)offset, (void)length; /* the core reads whole objects */
-  if (r == 0) return shelf_leave(s, sink(ctx, x->p, x->n));
+  if (r == 0) {
+    int t = sink(ctx, x->p, x->n);
+    return shelf_leave(s, s->deaf ? 0 : t);
+  }
   if (s->done_first) sink(ctx, x->p, x->n / 2);
   return shelf_leave(s, r);
 }
@@ -139,10 +143,10 @@ static int double_list(void *handle, const char *prefix, holdfast_lister lister,
   struct double_shelf *s = handle;
   int r = shelf_enter(s, D_LIST), t = 0;
   size_t n = r == 0 ? s->n : s->done_first ? (s->n + 1) / 2 : 0;
-  for (size_t i = 0; i < n && t >= 0; i++) {
+  for (size_t i = 0; i < n && (t >= 0 || s->deaf); i++) {
     if (strncmp(s->v[i].key, prefix, strlen(prefix)) == 0) t = lister(ctx, s->v[i].key, s->v[i].n);
   }
-  return shelf_leave(s, t < 0 ? t : r);
+  return shelf_leave(s, t < 0 && !s->deaf ? t : r);
 }
 
 static int double_remove(void *handle, const char *const *keys, size_t n, int *statuses) {
@@ -169,19 +173,21 @@ static int double_space(void *handle, struct holdfast_space *out) {
 
 static void double_close(void *handle) { ((struct double_shelf *)handle)->host = NULL; }
 
-static const struct holdfast_setting double_settings[] = {{"path", HOLDFAST_PATH, HOLDFAST_REQUIRED, NULL, NULL, "Which one"}, {0}};
-static const struct holdfast_target_plugin double_plugin = {
-    .head = {sizeof double_plugin, HOLDFAST_ABI_MAJOR, HOLDFAST_ABI_MINOR, "double", "1.0", "A target that fails as told", double_settings},
-    .open = double_open,
-    .capabilities = double_capabilities,
-    .parallel = double_parallel,
-    .put = double_put,
-    .get = double_get,
-    .stat = double_stat,
-    .list = double_list,
-    .remove = double_remove,
-    .space = double_space,
-    .close = double_close};
+static const struct holdfast_setting double_settings[] = {{"path", HOLDFAST_PATH, HOLDFAST_REQUIRED, NULL, NULL, "Which one"},
+                                                          {0}};
+static const struct holdfast_target_plugin double_plugin = {.head = {sizeof double_plugin, HOLDFAST_ABI_MAJOR, HOLDFAST_ABI_MINOR,
+                                                                     "double", "1.0", "A target that fails as told",
+                                                                     double_settings},
+                                                            .open = double_open,
+                                                            .capabilities = double_capabilities,
+                                                            .parallel = double_parallel,
+                                                            .put = double_put,
+                                                            .get = double_get,
+                                                            .stat = double_stat,
+                                                            .list = double_list,
+                                                            .remove = double_remove,
+                                                            .space = double_space,
+                                                            .close = double_close};
 
 /* What the manifest would say of it. */
 static struct double_target {

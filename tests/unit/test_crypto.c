@@ -338,6 +338,39 @@ static void test_bulk(void **state) {
   free(p);
 }
 
+/* Without key ids gpg tries one secret key after the other, and counts each that does not fit as an error: it is none of the message's. */
+static void test_tried_keys(void **state) {
+  struct hf_error err = {0};
+  struct hf_gpg *many = NULL;
+  char fpr[2][HF_FPR_LEN + 1];
+  (void)state;
+  HF_CLEANUP(hf_freep) char *home = path("many");
+  OK(hf_gpg_open(home, true, &many, &err));
+  OK(hf_gpg_make_host_key(many, "first", fpr[0], &err));
+  OK(hf_gpg_make_host_key(many, "second", fpr[1], &err));
+  int fd = memfd("some text", 9);
+  for (int i = 0; i < 2; i++) {
+    struct hf_list to = HF_LIST_INIT;
+    struct hf_blob m = {0}, t = {0};
+    give_key(many, fpr[i], host);
+    hf_list_add(&to, fpr[i]);
+    OK(hf_gpg_encrypt(host, &to, true, fd, 9, &m, &err));
+    OK(hf_gpg_decrypt(many, m.data, m.size, 9, &t, &err));
+    assert_int_equal(t.size, 9);
+    assert_memory_equal(t.data, "some text", 9);
+    hf_blob_free(&t);
+    unsigned char *bad = hf_memdup(m.data, m.size);
+    bad[m.size - 5] ^= 4;
+    assert_int_equal(hf_gpg_decrypt(many, bad, m.size, 9, &t, &err), HOLDFAST_E_CORRUPT);
+    assert_int_equal(hf_gpg_decrypt(user, m.data, m.size, 9, &t, &err), HOLDFAST_E_AUTH);
+    free(bad);
+    hf_blob_free(&m);
+    hf_list_free(&to);
+  }
+  close(fd);
+  hf_gpg_close(many);
+}
+
 /* A hostile gpg.conf changes nothing of what is stored. */
 static void test_conf(void **state) {
   struct hf_error err = {0};
@@ -459,7 +492,7 @@ int main(void) {
       cmocka_unit_test(test_shape),         cmocka_unit_test(test_zstd),       cmocka_unit_test(test_keys),
       cmocka_unit_test(test_import_secret), cmocka_unit_test(test_recipients), cmocka_unit_test(test_find_address),
       cmocka_unit_test(test_seal),          cmocka_unit_test(test_signatures), cmocka_unit_test(test_bulk),
-      cmocka_unit_test(test_conf),          cmocka_unit_test(test_homes),
+      cmocka_unit_test(test_tried_keys),    cmocka_unit_test(test_conf),       cmocka_unit_test(test_homes),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

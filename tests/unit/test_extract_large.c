@@ -310,22 +310,33 @@ static void two_threads(void **state) {
   }
 }
 
+/* Can a file of that size be made here? */
+static bool fits(off_t size) {
+  int fd = openat(root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  bool yes = fd >= 0 && ftruncate(fd, size) == 0;
+  hf_closep(&fd);
+  return yes;
+}
+
 static void no_such_size(void **state) {
   (void)state;
-  /* A size no file system takes is a problem of the file, not the end of the restore. */
+  /* A size the file system does not take is a problem of the file, not the end of the restore. */
+  const bool refused = !fits(9223372036854775000); /* tmpfs takes whatever there is */
   struct told t;
   struct hf_buf b = HF_BUF_INIT;
   struct item i = {.type = '0', .path = "huge", .mode = 0600, .size = 3, .extra = "size=9223372036854775000\0"};
   head(&b, &i, 3);
   struct hf_extract *x = begin(false, &t);
-  slice(x, &b);
-  assert_int_equal(hf_extract_data(x, "huge", 4, 0, "abc", 3, NULL), 0);
+  if (refused) {
+    slice(x, &b);
+    assert_int_equal(hf_extract_data(x, "huge", 4, 0, "abc", 3, NULL), 0);
+  }
   assert_int_equal(hf_extract_data(x, "far", 3, UINT64_MAX - 10, "abc", 3, NULL), 0);
   end(x, NULL);
   hf_buf_free(&b);
-  assert_true(told(&t, "huge", "size"));
+  assert_true(!refused || told(&t, "huge", "size"));
   assert_true(told(&t, "far", "cannot write"));
-  assert_int_equal(t.n, 2);
+  assert_int_equal(t.n, refused ? 2 : 1);
   assert_true(gone("huge") && gone("far"));
   assert_false(any_temporary());
 }

@@ -121,6 +121,44 @@ static int teardown(void **state) {
   return r;
 }
 
+/* A file that was cut short, anywhere, is refused: the dynamic loader would end the process. */
+static void cut_short(void **state) {
+  struct hf_plugin *p = NULL;
+  struct hf_error err;
+  struct stat st;
+  (void)state;
+  char *so = compile(good_source, "cut", NULL), *cut = hf_asprintf("%s/short/p.so", folder);
+  HF_CLEANUP(hf_buf_free) struct hf_buf all = HF_BUF_INIT;
+  assert_int_equal(stat(so, &st), 0);
+  assert_int_equal(hf_read_file(so, 1 << 24, &all, &err), 0);
+  char *dir = hf_asprintf("%s/short", folder);
+  assert_int_equal(hf_mkdir_p(dir, 0755, &err), 0);
+  size_t refused = 0;
+  for (size_t n = 0; n < all.len; n += 397) {
+    assert_int_equal(hf_write_file_atomic(cut, all.data, n, 0600, &err), 0);
+    int r = hf_plugin_load(cut, HF_SOURCE, &p, &err);
+    if (r == 0) {
+      hf_plugin_unload(p); /* what is behind its last segment is of no use to it */
+      continue;
+    }
+    assert_int_equal(r, HOLDFAST_E_CONFIG);
+    assert_non_null(strstr(err.msg, "/short/p.so: does not load"));
+    refused += strstr(err.msg, "cut short") != NULL;
+  }
+  assert_true(refused > 5);
+  /* A header that says nonsense. */
+  for (size_t at = 16; at < 64; at++) {
+    char was = all.data[at];
+    all.data[at] = (char)0xff;
+    assert_int_equal(hf_write_file_atomic(cut, all.data, all.len, 0600, &err), 0);
+    if (hf_plugin_load(cut, HF_SOURCE, &p, &err) == 0) hf_plugin_unload(p);
+    all.data[at] = was;
+  }
+  free(dir);
+  free(cut);
+  free(so);
+}
+
 static void loads(void **state) {
   struct hf_plugin *p = NULL;
   struct hf_error err;
@@ -446,7 +484,7 @@ static void descriptions(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(loads),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(loads), cmocka_unit_test(cut_short),
                                      cmocka_unit_test(old_plugin),
                                      cmocka_unit_test(refuses),
                                      cmocka_unit_test(refuses_files),

@@ -307,6 +307,7 @@ static void names(void **state) {
   assert_false(hf_recipe_name_ok(longest, 256));
   assert_false(hf_recipe_name_ok("", 0));
   assert_false(hf_recipe_name_ok("..", 2));
+  assert_false(hf_recipe_name_ok("-a", 2));
   assert_false(hf_recipe_name_ok("a b", 3));
   assert_false(hf_recipe_name_ok("a\0b", 3));
   assert_false(hf_recipe_name_ok("\303\244", 2));

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "state/state.h"
+#include "state/state_impl.h"
 
 static char dir[64];
 
@@ -244,6 +244,102 @@ static void refusals(void **state) {
   assert_int_equal(hf_state_open(path, false, &s, &e), HOLDFAST_E_CONFIG);
 }
 
+static int stop(void *ctx, const struct hf_state_pack *p, struct hf_error *err) {
+  (void)ctx, (void)p;
+  return hf_fail(err, HOLDFAST_E_CANCELED, "enough");
+}
+
+static int stop_chunk(void *ctx, const struct hf_digest *id, uint32_t offset, uint32_t length, struct hf_error *err) {
+  (void)ctx, (void)id, (void)offset, (void)length;
+  return hf_fail(err, HOLDFAST_E_CANCELED, "enough");
+}
+
+/* The disk is full: it is said as such, what was committed stays, and with room all goes on. */
+static void full(void **state) {
+  (void)state;
+  struct hf_error e = {0};
+  struct hf_state *s = opened(true);
+  char *value = hf_alloc(200001), *got = NULL;
+  memset(value, 'x', 200000);
+  assert_int_equal(hf_state_set(s, "a", "1", &e), 0);
+  assert_int_equal(hf_state_commit(s, &e), 0);
+  assert_int_equal(sqlite3_exec(s->db, "PRAGMA max_page_count=1", NULL, NULL, NULL), SQLITE_OK); /* as many as there are */
+  assert_int_equal(hf_state_set(s, "b", value, &e), HOLDFAST_E_NO_SPACE);
+  assert_non_null(strstr(e.msg, "state.sqlite"));
+  assert_int_equal(hf_state_rollback(s, &e), 0);
+  assert_int_equal(sqlite3_exec(s->db, "PRAGMA max_page_count=100000", NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(hf_state_set(s, "b", value, &e), 0);
+  assert_int_equal(hf_state_commit(s, &e), 0);
+  hf_state_close(s);
+  s = opened(false);
+  assert_int_equal(hf_state_get(s, "a", &got, &e), 0);
+  assert_string_equal(got, "1");
+  free(got);
+  free(value);
+  hf_state_close(s);
+}
+
+/* A database that is not what it should be: every function says so, and none gives an answer that is none. */
+static void broken(void **state) {
+  (void)state;
+  static const char *const tables[] = {"meta", "packs", "chunks", "indexes", "records", "recipes"};
+  struct hf_error e = {0};
+  struct hf_state *s = opened(true);
+  struct hf_digest d = digest(1), got;
+  struct hf_state_chunk c;
+  struct hf_state_pack p;
+  int64_t row = 0;
+  uint64_t n;
+  int fd = -1;
+  char *value = NULL, drop[64];
+  assert_int_equal(hf_state_pack_begin(s, 0, "web", "aa", &row, &e), 0);
+  assert_int_equal(hf_state_pack_sealed(s, row, &d, 1, 1, &e), 0);
+  assert_int_equal(hf_state_chunk_add(s, &d, row, 0, 1, &e), 0);
+  assert_int_equal(hf_state_packs_each(s, stop, NULL, &e), HOLDFAST_E_CANCELED);
+  assert_int_equal(hf_state_chunks_each(s, row, stop_chunk, NULL, &e), HOLDFAST_E_CANCELED);
+  /* Digests that are none. */
+  assert_int_equal(sqlite3_exec(s->db, "UPDATE chunks SET id=x'00'; INSERT INTO records VALUES(1,x'00','{}')", NULL, NULL, NULL),
+                   SQLITE_OK);
+  n = 0;
+  assert_true(hf_state_chunks_each(s, row, count_chunk, &n, &e) < 0);
+  assert_int_equal(hf_state_record_get(s, 1, &got, NULL, &e), HOLDFAST_E_CORRUPT);
+  assert_int_equal(hf_state_commit(s, &e), 0);
+  for (size_t i = 0; i < HF_NELEM(tables); i++) {
+    snprintf(drop, sizeof drop, "DROP TABLE %s", tables[i]);
+    assert_int_equal(sqlite3_exec(s->db, drop, NULL, NULL, NULL), SQLITE_OK);
+  }
+  assert_true(hf_state_get(s, "a", &value, &e) < 0);
+  assert_true(hf_state_set(s, "a", "b", &e) < 0);
+  assert_true(hf_state_pack_begin(s, 0, "web", "aa", &row, &e) < 0);
+  assert_true(hf_state_pack_sealed(s, 1, &d, 1, 1, &e) < 0);
+  assert_true(hf_state_pack_indexed(s, 1, 1, 1, &e) < 0);
+  assert_true(hf_state_pack_get(s, 1, &p, &e) < 0 && e.code != HOLDFAST_E_NOT_FOUND);
+  assert_true(hf_state_pack_find(s, &d, &p, &e) < 0);
+  assert_true(hf_state_pack_forget(s, 1, &e) < 0);
+  assert_true(hf_state_packs_each(s, stop, NULL, &e) < 0 && e.code != HOLDFAST_E_CANCELED);
+  assert_true(hf_state_packs_of(s, "aa", stop, NULL, &e) < 0);
+  assert_true(hf_state_chunk_find(s, &d, &c, &e) < 0);
+  assert_true(hf_state_chunk_add(s, &d, 1, 0, 1, &e) < 0);
+  assert_true(hf_state_chunks_each(s, 1, stop_chunk, NULL, &e) < 0);
+  assert_true(hf_state_index_add(s, &d, 1, &row, &e) < 0);
+  assert_true(hf_state_index_size(s, 1, 1, &e) < 0);
+  assert_true(hf_state_index_find(s, &d, &row, &n, &e) < 0);
+  assert_true(hf_state_index_get(s, 1, &got, &n, &e) < 0);
+  assert_true(hf_state_index_pack(s, 1, 0, &p, &e) < 0);
+  assert_true(hf_state_record_add(s, 1, &d, "{}", 2, &e) < 0);
+  assert_true(hf_state_record_get(s, 1, &got, NULL, &e) < 0);
+  assert_true(hf_state_recipe_open(s, "web", "tree", "aa", &fd, &n, &e) < 0);
+  assert_int_equal(fd, -1);
+  assert_true(hf_state_recipe_of(s, "web", "tree", 1, &fd, &n, &e) < 0);
+  assert_true(hf_state_recipe_keep(s, "x", "web", "tree", "aa", &d, 1, &e) < 0);
+  assert_int_equal(hf_state_recipe_create(s, &fd, &value, &e), 0);
+  close(fd);
+  assert_true(hf_state_recipe_sweep(s, &e) < 0); /* what cannot be looked up is not deleted */
+  assert_int_equal(access(value, F_OK), 0);
+  free(value);
+  hf_state_close(s);
+}
+
 static void temporary(void **state) {
   (void)state;
   struct hf_error e = {0};
@@ -262,6 +358,6 @@ static void temporary(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(facts, set_up, tear_down), cmocka_unit_test_setup_teardown(catalogue, set_up, tear_down),
                                      cmocka_unit_test_setup_teardown(records, set_up, tear_down), cmocka_unit_test_setup_teardown(recipes, set_up, tear_down),
-                                     cmocka_unit_test_setup_teardown(refusals, set_up, tear_down), cmocka_unit_test(temporary)};
+                                     cmocka_unit_test_setup_teardown(refusals, set_up, tear_down), cmocka_unit_test_setup_teardown(full, set_up, tear_down), cmocka_unit_test_setup_teardown(broken, set_up, tear_down), cmocka_unit_test(temporary)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

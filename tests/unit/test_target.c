@@ -3,6 +3,7 @@
  */
 #include "unit.h"
 
+#include "base/text.h"
 #include "double_target.h"
 
 static struct double_shelf *const shelf = &shelves[0];
@@ -189,6 +190,20 @@ static void listing(void **state) {
   assert_int_equal(n, 1);
 }
 
+/* A plugin that does not stop when it is told to: what was refused stays refused. */
+static void deaf(void **state) {
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
+  int n = 0;
+  assert_int_equal(put("packs/a", "hello", false), 0);
+  assert_int_equal(put("packs/b", "hi", false), 0);
+  shelf->deaf = true;
+  assert_int_equal(hf_target_get(t, "packs/a", 4, &b, &e), HOLDFAST_E_CORRUPT);
+  assert_int_equal(b.len, 0);
+  assert_int_equal(hf_target_list(t, "packs/", refuse, &n, &e), HOLDFAST_E_CORRUPT);
+  assert_int_equal(n, 1);
+}
+
 static void *one_stat(void *arg) {
   uint64_t n;
   (void)arg;
@@ -251,6 +266,6 @@ static void opening(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
   const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(wrong_bytes), TEST(classes), TEST(transient), TEST(cancelled),
-                                     TEST(listing),        TEST(at_once),     TEST(dropping_out), TEST(opening)};
+                                     TEST(listing),        TEST(deaf),        TEST(at_once), TEST(dropping_out), TEST(opening)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

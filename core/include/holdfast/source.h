@@ -58,7 +58,7 @@ struct holdfast_extent {
 struct holdfast_entry {
   uint32_t struct_size; /* set by the host */
   uint32_t kind;        /* enum holdfast_kind */
-  const char *path;     /* tree: relative, no leading or trailing '/', no "." or ".."; stream: its name, [A-Za-z0-9._-] */
+  const char *path;     /* tree: relative, no leading or trailing '/', no "." or ".."; stream: its name, 1 to 255 of [A-Za-z0-9._-], no '.' or '-' first, not "tree" */
   const char *link;     /* SYMLINK: target (entry_open may set it); HARDLINK: path of the entry it is another name of (next sets it) */
   uint64_t size;        /* FILE: bytes. STREAM: bytes or HOLDFAST_SIZE_UNKNOWN. Others: 0 */
   uint32_t mode;        /* permission bits, 07777 */
