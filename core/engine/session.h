@@ -59,7 +59,7 @@ enum hf_session_flags {
 /* Open. only_target: NULL for all. A target that cannot be opened is reported and left out; an error when none is left. */
 int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err);
 void hf_session_close(struct hf_session *s);
-/* The caller's own GnuPG home, with the host keys trusted for verification. */
+/* The caller's own GnuPG home; away from the host with the host keys trusted for verification. */
 int hf_session_caller(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);
 /* The home that can read metadata: the host's, else the caller's. */
 int hf_session_reader(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);

@@ -127,6 +127,7 @@ static void cut_short(void **state) {
   struct hf_error err;
   struct stat st;
   (void)state;
+  if (getenv("HOLDFAST_VALGRIND")) skip(); /* valgrind itself stumbles over such files */
   char *so = compile(good_source, "cut", NULL), *cut = hf_asprintf("%s/short/p.so", folder);
   HF_CLEANUP(hf_buf_free) struct hf_buf all = HF_BUF_INIT;
   assert_int_equal(stat(so, &st), 0);
