@@ -35,6 +35,17 @@ static void read_line(const char *path, char out[64]) {
   out[strcspn(out, "\n")] = 0;
 }
 
+/* What tells this machine, or this boot of it, from others: 32 hex digits made from the id, which itself is nobody else's business (machine-id(5)). "" when there is none. */
+static void hidden_id(const char *path, char out[64]) {
+  char line[64];
+  read_line(path, line);
+  HF_CLEANUP(hf_freep) char *text = hf_asprintf("holdfast lock %s", line);
+  struct hf_digest d;
+  hf_sha256(text, strlen(text), &d);
+  hf_hex(out, d.b, 16);
+  if (!line[0]) out[0] = 0;
+}
+
 /* What tells this state folder from others: its device and inode. */
 static void state_identity(const struct hf_session *s, char out[64]) {
   struct stat st;
@@ -69,8 +80,8 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
   char my_machine[64], my_boot[64], my_state[64], my_name[256] = "";
   gethostname(my_name, sizeof my_name - 1);
   state_identity(s, my_state);
-  read_line("/etc/machine-id", my_machine);
-  read_line("/proc/sys/kernel/random/boot_id", my_boot);
+  hidden_id("/etc/machine-id", my_machine);
+  hidden_id("/proc/sys/kernel/random/boot_id", my_boot);
   bool here = *machine && strcmp(machine, my_machine) == 0;
   bool dead = here && (strcmp(boot, my_boot) != 0 || pid <= 0 || (kill((pid_t)pid, 0) < 0 && errno == ESRCH));
   /* The lock file of our state folder is ours: whoever made a lock from the same folder is gone. */
@@ -104,8 +115,8 @@ static char *make_lock(struct hf_session *s, char key[64]) {
   char hex[33], machine[64], boot[64], state[64], name[256] = "";
   hf_random(id, sizeof id);
   hf_hex(hex, id, sizeof id);
-  read_line("/etc/machine-id", machine);
-  read_line("/proc/sys/kernel/random/boot_id", boot);
+  hidden_id("/etc/machine-id", machine);
+  hidden_id("/proc/sys/kernel/random/boot_id", boot);
   gethostname(name, sizeof name - 1);
   state_identity(s, state);
   lock_made = hf_wall_clock();

@@ -280,12 +280,13 @@ is "$(objects locks)" 1 "its lock stays, ours is gone"
 lock another-machine x 1 $(($(date +%s) - 10))
 hf backup tree
 exits 0 "an expired one does not"
-machine=$(head -n 1 /etc/machine-id 2>/dev/null)
-if [ -n "$machine" ]; then
-  lock "$machine" "$(cat /proc/sys/kernel/random/boot_id)" 999999999 $(($(date +%s) + 3600))
+hidden() { printf 'holdfast lock %s' "$(cat "$1")" | sha256sum | cut -c 1-32; }
+if [ -s /etc/machine-id ]; then
+  machine=$(hidden /etc/machine-id)
+  lock "$machine" "$(hidden /proc/sys/kernel/random/boot_id)" 999999999 $(($(date +%s) + 3600))
   hf backup tree
   exits 0 "nor that of a process that is no more"
-  lock "$machine" 00000000-0000-0000-0000-000000000000 1 $(($(date +%s) + 3600))
+  lock "$machine" 00000000000000000000000000000000 1 $(($(date +%s) + 3600))
   hf backup tree
   exits 0 "nor that of before the last boot"
 fi
