@@ -243,4 +243,4 @@ same() {
 }
 
 # The bytes a repository takes.
-stored_by() { find "$work/repo/$1" -type f -printf '%s\n' | awk '{ n += $1 } END { printf "%d\n", n }'; }
+stored_by() { find "$work/repo/$1" -type f -printf '%s\n' | awk '{ n += $1 } END { printf "%.0f\n", n }'; }

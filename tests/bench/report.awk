@@ -109,7 +109,7 @@ function heading(first, second, third,    i, line, rule) {
 }
 
 function grouped(n,    s) {
-  s = sprintf("%d", n)
+  s = sprintf("%.0f", int(n))
   while (match(s, /^[0-9]+/) && RLENGTH > 3) s = substr(s, 1, RLENGTH - 3) "," substr(s, RLENGTH - 2)
   return s
 }
