@@ -197,7 +197,9 @@ static int commit(struct run *r, struct hf_error *err) {
                   n > 1 ? ", ..." : "", s->n_targets > 1 ? "holdfast sync brings it level" : "the next run stores them again");
       t = forget_absent(s, &missing, err);
     }
-    if (k == 0 && !hf_target_is_level(s, i)) {
+    if (k == 0 && s->chains[i].unreadable) {
+      k = hf_fail(&e, HOLDFAST_E_FAILED, "target %s: its records could not be listed, so it cannot be told whether it holds the whole chain", hf_target_name(target));
+    } else if (k == 0 && !hf_target_is_level(s, i)) {
       k = hf_fail(&e, HOLDFAST_E_FAILED, "target %s: does not hold the whole chain (newest record %llu of %llu); holdfast sync brings it level", hf_target_name(target), (unsigned long long)s->chains[i].head, (unsigned long long)s->head);
     }
     if (k < 0) hf_target_set_failed(target, &e);
