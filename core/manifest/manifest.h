@@ -13,7 +13,7 @@ struct hf_manifest_source {
   struct hf_list recipients; /* as written: fingerprints, key ids, e-mail; the manifest's own when the section has none */
   char *user;              /* account of the worker process, NULL: the caller's */
   int64_t timeout;         /* seconds without any progress of the plugin after which it is killed; default 1h, 0 never */
-  int compression;         /* zstd level 1 to 19, default 3 */
+  int compression;         /* zstd level 1 to 19, default 2 */
   bool padding;
   bool hide_recipients;
   bool enabled;            /* `enabled = no`: kept in the manifest, not backed up */

@@ -13,6 +13,13 @@
 #include "base/io.h"
 #include "repo/pack_internal.h"
 
+/* A pack is some dozen files deep: matches far back pay. 8 MiB is the largest window every decoder is asked to support (RFC 8878, 3.1.1.1.2), and what check_decodes
+ * needs once per thread. */
+#define WINDOW_LOG 23
+/* The fast levels get a table for such a window. On /usr, level 2 then stores what level 3 does with its own parameters, in two thirds of the time. */
+#define FAST_LEVEL 2
+#define FAST_HASH_LOG 17
+
 /* A worker thread seals one pack after the other: its zstd contexts stay with it. */
 struct contexts {
   ZSTD_CCtx *c;
@@ -135,6 +142,8 @@ static int compress(struct hf_pack_writer *w, int level, bool padding, size_t ra
   ZSTD_CCtx_reset(x->c, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(x->c, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(x->c, ZSTD_c_checksumFlag, 1);
+  ZSTD_CCtx_setParameter(x->c, ZSTD_c_windowLog, WINDOW_LOG);
+  if (level <= FAST_LEVEL) ZSTD_CCtx_setParameter(x->c, ZSTD_c_hashLog, FAST_HASH_LOG);
   size_t n = ZSTD_compress2(x->c, x->z, bound, w->raw, raw_n);
   r = ZSTD_isError(n) ? hf_fail(err, HOLDFAST_E_FAILED, "zstd: %s", ZSTD_getErrorName(n)) : check_decodes(x, x->z, n, w->raw, raw_n, err);
   hf_pack_writer_release(w);
