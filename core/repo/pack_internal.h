@@ -16,9 +16,9 @@ struct hf_pack_writer {
   size_t n, chunks_cap;
 };
 
-/* Length of the finished archive, its two zero blocks included; writes nothing that is not there already. */
+/* Length of the finished archive, its two zero blocks included. */
 size_t hf_pack_writer_finish(struct hf_pack_writer *w);
-/* Give the archive's memory back; the chunk list stays. */
+/* Give the archive's memory back, to the system or for the next pack; the chunk list stays. */
 void hf_pack_writer_release(struct hf_pack_writer *w);
 
 /* The Padme size of n: n rounded up so that only the first few bits of its length say anything; at most 12 % more. */

@@ -1,7 +1,6 @@
 /* pack_seal.c - from a filled pack to the object that is stored: compress, check, pad, encrypt, digest.
  *
- * At most the archive and its compressed form, then the compressed and the encrypted form, are in memory at once; what has been
- * compared is given back while comparing.
+ * At most the archive and its compressed form, then the compressed and the encrypted form, are in memory at once.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
@@ -18,7 +17,7 @@
 #define WINDOW_LOG 23
 /* The fast levels get a table for such a window. On /usr, level 2 then stores what level 3 does with its own parameters, in two thirds of the time. */
 #define FAST_LEVEL 2
-#define FAST_HASH_LOG 17
+#define FAST_HASH_LOG 18
 
 /* A worker thread seals one pack after the other: its zstd contexts stay with it. */
 struct contexts {
@@ -110,11 +109,9 @@ static void put_padding(unsigned char *p, size_t n) {
 }
 
 /* Is it what it was? A corrupt compressor (bad memory, bad build) must not cost a backup. */
-static int check_decodes(struct contexts *x, const unsigned char *z, size_t zn, unsigned char *raw, size_t n,
-                         struct hf_error *err) {
+static int check_decodes(struct contexts *x, const unsigned char *z, size_t zn, const unsigned char *raw, size_t n, struct hf_error *err) {
   ZSTD_inBuffer in = {z, zn, 0};
-  const size_t page = (size_t)4 << 20; /* whole huge pages, and few calls */
-  size_t at = 0, released = 0, r = 1;
+  size_t at = 0, r = 1;
   ZSTD_DCtx_reset(x->d, ZSTD_reset_session_only);
   while (r != 0) {
     ZSTD_outBuffer o = {x->window, x->window_n, 0};
@@ -126,7 +123,6 @@ static int check_decodes(struct contexts *x, const unsigned char *z, size_t zn, 
                      "a compressed pack does not decode to what went in; is this machine's memory sound?");
     if (o.pos == 0 && in.pos == before) break;
     at += o.pos;
-    for (; released + page <= at; released += page) madvise(raw + released, page, MADV_DONTNEED);
   }
   if (r != 0 || at != n) return hf_fail(err, HOLDFAST_E_CORRUPT, "a compressed pack decodes to %zu bytes of %zu", at, n);
   return 0;

@@ -174,7 +174,7 @@ static void defaults(void **state) {
   assert_int_equal(m->lock_wait, 0);
   assert_int_equal(m->checkpoint, 300);
   assert_non_null(strstr(m->state, "/holdfast"));
-  assert_int_equal(m->sources[0].compression, 3);
+  assert_int_equal(m->sources[0].compression, 2);
   assert_int_equal(m->sources[0].timeout, 3600);
   assert_false(m->sources[0].padding || m->sources[0].hide_recipients);
   assert_null(m->host_key);
