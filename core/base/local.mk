@@ -20,4 +20,5 @@ libcore_a_SOURCES += \
 	core/base/queue.c \
 	core/base/queue.h \
 	core/base/text.h \
-	core/base/units.c
+	core/base/units.c \
+	core/base/words.c

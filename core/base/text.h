@@ -32,6 +32,10 @@ void hf_format_duration(char out[24], double seconds);
 double hf_now(void);         /* monotonic seconds */
 int64_t hf_wall_clock(void); /* Unix seconds */
 
+/* ---- commands (words.c) ----
+ * Split a command into words at blanks, appended to words; '...' and "..." keep blanks, nothing else is special. HOLDFAST_E_CONFIG for none at all and for a quote without its end. */
+int hf_split_words(const char *text, struct hf_list *words, struct hf_error *err);
+
 /* ---- escaping (escape.c) ----
  * Bytes <= 0x20, 0x7f and the backslash become \ooo (three octal digits); all others stand for themselves. So an escaped
  * string has no blank, newline or control byte, and UTF-8 stays readable. The empty string becomes "\-". */

@@ -15,7 +15,7 @@
 const char *const hf_source_reserved[] = {"plugin",          "recipients",  "user",           "timeout",       "before",
                                           "after",           "on-failure",  "restore-before", "restore-after", "padding",
                                           "hide-recipients", "compression", "enabled",        "rpo",           "rto",
-                                          "assert",          NULL};
+                                          "hook-timeout",    NULL};
 const char *const hf_target_reserved[] = {"plugin",        "prefix",      "take",         "limit-up",    "limit-down",
                                           "enabled",       "proxy",       "ca-file",      "keep-last",   "keep-hourly",
                                           "keep-daily",    "keep-weekly", "keep-monthly", "keep-yearly", "keep-within",
@@ -91,7 +91,7 @@ static int check_row(const struct holdfast_setting *table, size_t i, enum hf_plu
     return hf_fail(err, HOLDFAST_E_CONFIG, "row %zu: the name is not one; lower case letters, digits and '-', at most 48", i + 1);
   if (!hf_setting_type_name(row->type))
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: type %u is unknown to this host, which knows 1 to %d", row->name, row->type,
-                   HOLDFAST_SECRET);
+                   HOLDFAST_COMMAND);
   if (row->flags & ~(uint32_t)(HOLDFAST_REQUIRED | HOLDFAST_LIST))
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: flags 0x%x are unknown to this host", row->name, row->flags);
   for (; *reserved; reserved++)

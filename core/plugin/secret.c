@@ -38,35 +38,6 @@ char *hf_secret_base(const char *key) {
   return NULL;
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-/* Split a command into words at blanks; '...' and "..." keep blanks, nothing else is special. */
-static int split_words(const char *text, struct hf_list *words, struct hf_error *err) {
-  const char *p = text;
-  for (;;) {
-    while (is_blank(*p)) p++;
-    if (!*p) break;
-    struct hf_buf word = HF_BUF_INIT;
-    while (*p && !is_blank(*p)) {
-      if (*p == '\'' || *p == '"') {
-        const char *end = strchr(p + 1, *p);
-        if (!end) {
-          hf_buf_free(&word);
-          return hf_fail(err, HOLDFAST_E_CONFIG, "the command has an opening %c without a closing one", *p);
-        }
-        hf_buf_add(&word, p + 1, (size_t)(end - p - 1));
-        p = end + 1;
-      } else {
-        hf_buf_addc(&word, *p++);
-      }
-    }
-    hf_list_take(words, hf_buf_take(&word));
-  }
-  if (words->n == 0 || !*words->v[0])
-    return hf_fail(err, HOLDFAST_E_CONFIG, "the command is empty; write a program and its arguments");
-  return 0;
-}
-
 static bool is_env_name(const char *s) {
   if (!*s || (*s >= '0' && *s <= '9')) return false;
   for (; *s; s++)
@@ -77,7 +48,7 @@ static bool is_env_name(const char *s) {
 int hf_secret_check(enum hf_secret_from from, const char *arg, struct hf_error *err) {
   if (from == HF_SECRET_COMMAND) {
     HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
-    return split_words(arg, &words, err);
+    return hf_split_words(arg, &words, err);
   }
   if (from == HF_SECRET_ENV && !is_env_name(arg))
     return hf_fail(err, HOLDFAST_E_CONFIG, "not the name of an environment variable; use letters, digits and _");
@@ -139,7 +110,7 @@ static int from_command(const char *text, char **out, struct hf_error *err) {
   HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
   HF_CLEANUP(wipe_buf) struct hf_buf b = HF_BUF_INIT;
   HF_CLEANUP(hf_buf_free) struct hf_buf complaint = HF_BUF_INIT;
-  int r = split_words(text, &words, err);
+  int r = hf_split_words(text, &words, err);
   if (r < 0) return r;
   size_t n = words.n; /* execve wants a NULL behind the last word */
   char **argv = hf_allocn(n + 1, sizeof *argv);

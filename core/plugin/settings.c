@@ -17,7 +17,8 @@ struct hf_secret_ref {
 
 static const char *const type_names[] = {
     [HOLDFAST_STRING] = "string", [HOLDFAST_PATH] = "path", [HOLDFAST_SIZE] = "size",     [HOLDFAST_DURATION] = "duration",
-    [HOLDFAST_BOOL] = "bool",     [HOLDFAST_INT] = "int",   [HOLDFAST_CHOICE] = "choice", [HOLDFAST_SECRET] = "secret"};
+    [HOLDFAST_BOOL] = "bool",     [HOLDFAST_INT] = "int",   [HOLDFAST_CHOICE] = "choice", [HOLDFAST_SECRET] = "secret",
+    [HOLDFAST_COMMAND] = "command"};
 
 const char *hf_setting_type_name(uint32_t type) { return type < HF_NELEM(type_names) ? type_names[type] : NULL; }
 
@@ -76,6 +77,10 @@ int hf_setting_parse(const struct holdfast_setting *row, const char *text, int64
     i = (int64_t)u;
     break;
   case HOLDFAST_DURATION: r = hf_parse_duration(text, &i, err); break;
+  case HOLDFAST_COMMAND: {
+    HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
+    return hf_split_words(text, &words, err);
+  }
   case HOLDFAST_BOOL:
     r = hf_parse_bool(text, &b, err);
     i = b;
@@ -150,6 +155,16 @@ static void add_string(struct holdfast_value *v, char *text) {
   v->strings = (const char *const *)strings;
 }
 
+/* Append what a text of the row's type gives: itself, or the words of a command, which has been checked. */
+static void add_text(const struct holdfast_setting *row, struct holdfast_value *v, const char *text) {
+  HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
+  if (row->type != HOLDFAST_COMMAND) {
+    add_string(v, hf_strdup(text));
+  } else if (hf_split_words(text, &words, NULL) == 0) {
+    for (size_t i = 0; i < words.n; i++) add_string(v, hf_strdup(words.v[i]));
+  }
+}
+
 /* The row a key belongs to, -1 if none; *form gets which form of a secret it is. */
 static int find_row(const struct hf_settings *s, const char *key, int *form) {
   for (size_t i = 0; i < s->n; i++) {
@@ -208,7 +223,7 @@ int hf_settings_set(struct hf_settings *s, const char *key, const char *text, un
     if (form == HF_SECRET_TEXT) s->inline_secret = true;
   } else {
     v->number = number;
-    add_string(v, hf_strdup(text));
+    add_text(row, v, text);
   }
   s->bad_line = 0;
   return 0;
@@ -223,7 +238,7 @@ int hf_settings_check(struct hf_settings *s, struct hf_error *err) {
     if (row->def) {
       int r = hf_setting_parse(row, row->def, &v->number, err);
       if (r < 0) return hf_prefix(err, "%s: the plugin's default", row->name);
-      add_string(v, hf_strdup(row->def));
+      add_text(row, v, row->def);
     } else if (row->flags & HOLDFAST_REQUIRED) {
       if (row->type == HOLDFAST_SECRET)
         return hf_fail(err, HOLDFAST_E_CONFIG, "%s: missing; give one of %s-file, %s-command, %s-env, %s-credential (%s)",
@@ -313,7 +328,7 @@ int hf_settings_from_json(const struct holdfast_setting *table, const json_t *j,
       else
         r = hf_fail(err, HOLDFAST_E_CORRUPT, "settings: %s: not a string", table[i].name);
     }
-    if (r == 0 && v->count > 1 && !(table[i].flags & HOLDFAST_LIST))
+    if (r == 0 && v->count > 1 && !(table[i].flags & HOLDFAST_LIST) && table[i].type != HOLDFAST_COMMAND)
       r = hf_fail(err, HOLDFAST_E_CORRUPT, "settings: %s: %u values for one", table[i].name, v->count);
   }
   if (r < 0) {

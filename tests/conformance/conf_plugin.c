@@ -181,11 +181,45 @@ static bool is_choice(const char *choices, const char *s) {
   return false;
 }
 
+static void add(struct holdfast_value *v, const char *s) {
+  const char **grown = realloc((void *)v->strings, (v->count + 1) * sizeof *grown);
+  if (!grown) conf_bail("out of memory");
+  grown[v->count++] = s;
+  v->strings = grown;
+}
+
+/* The words of a command, as the host splits it: at blanks, where they are not between quotes. They are added to v, unless it is NULL. */
+static bool split(const char *s, struct holdfast_value *v) {
+  size_t words = 0;
+  while (*(s += strspn(s, " \t"))) {
+    char *word = malloc(strlen(s) + 1), *to = word; /* kept for the whole run */
+    if (!word) conf_bail("out of memory");
+    while (*s && *s != ' ' && *s != '\t') {
+      if (*s != '\'' && *s != '"') {
+        *to++ = *s++;
+        continue;
+      }
+      const char *end = strchr(s + 1, *s);
+      if (!end) return free(word), false;
+      to = mempcpy(to, s + 1, (size_t)(end - s - 1));
+      s = end + 1;
+    }
+    *to = '\0';
+    if (words++ == 0 && !*word) return free(word), false;
+    if (v)
+      add(v, word);
+    else
+      free(word);
+  }
+  return words > 0;
+}
+
 /* Does s have the form the row's type wants? number gets its value, if it has one. */
 static bool parse(const struct holdfast_setting *row, const char *s, int64_t *number) {
   switch (row->type) {
   case HOLDFAST_STRING:
   case HOLDFAST_SECRET: return true;
+  case HOLDFAST_COMMAND: return split(s, NULL);
   case HOLDFAST_PATH: return *s == '/';
   case HOLDFAST_SIZE: return parse_size(s, number);
   case HOLDFAST_DURATION: return parse_duration(s, number);
@@ -203,7 +237,7 @@ static const char *const reserved_source[] = {
     "plugin",          "recipients",  "user",           "timeout",       "before",
     "after",           "on-failure",  "restore-before", "restore-after", "padding",
     "hide-recipients", "compression", "enabled",        "rpo",           "rto",
-    "assert",          NULL,
+    "hook-timeout",    NULL,
 };
 static const char *const reserved_target[] = {
     "plugin",       "prefix",      "take",        "limit-up",      "limit-down", "enabled",
@@ -227,7 +261,7 @@ static void check_row(const struct holdfast_setting *rows, size_t i, bool target
          strcmp(r->name + m, "-credential") == 0))
       conf_flaw("%s: the host makes this name from the secret %s", r->name, rows[k].name);
   }
-  if (r->type < HOLDFAST_STRING || r->type > HOLDFAST_SECRET) conf_flaw("%s: no such type: %u", r->name, r->type);
+  if (r->type < HOLDFAST_STRING || r->type > HOLDFAST_COMMAND) conf_flaw("%s: no such type: %u", r->name, r->type);
   if (r->flags & ~(uint32_t)(HOLDFAST_REQUIRED | HOLDFAST_LIST)) conf_flaw("%s: no such flags: %u", r->name, r->flags);
   if ((r->flags & HOLDFAST_LIST) && r->type != HOLDFAST_STRING && r->type != HOLDFAST_PATH)
     conf_flaw("%s: only strings and paths may be lists", r->name);
@@ -249,11 +283,12 @@ void conf_check_settings(const struct holdfast_setting *rows, bool target) {
 
 /* ---- arguments ---- */
 
-static void add(struct holdfast_value *v, const char *s) {
-  const char **grown = realloc((void *)v->strings, (v->count + 1) * sizeof *grown);
-  if (!grown) conf_bail("out of memory");
-  grown[v->count++] = s;
-  v->strings = grown;
+/* What a text of the row's type gives: itself, or words. */
+static void add_text(const struct holdfast_setting *row, struct holdfast_value *v, const char *s) {
+  if (row->type == HOLDFAST_COMMAND)
+    split(s, v);
+  else
+    add(v, s);
 }
 
 const struct holdfast_value *conf_values(const struct holdfast_setting *rows, char **args, int n) {
@@ -273,12 +308,12 @@ const struct holdfast_value *conf_values(const struct holdfast_setting *rows, ch
     if (values[i].count && !(rows[i].flags & HOLDFAST_LIST)) conf_bail("%s is given twice and is not a list", rows[i].name);
     if (!parse(&rows[i], eq + 1, &values[i].number)) conf_bail("%s: the value has not the form of its type", rows[i].name);
     values[i].line = (uint32_t)a + 1;
-    add(&values[i], eq + 1);
+    add_text(&rows[i], &values[i], eq + 1);
   }
   for (size_t i = 0; i < count; i++) {
     if (values[i].count) continue;
     if (rows[i].flags & HOLDFAST_REQUIRED) conf_bail("%s is required: give %s=VALUE", rows[i].name, rows[i].name);
-    if (rows[i].def && parse(&rows[i], rows[i].def, &values[i].number)) add(&values[i], rows[i].def);
+    if (rows[i].def && parse(&rows[i], rows[i].def, &values[i].number)) add_text(&rows[i], &values[i], rows[i].def);
   }
   return values;
 }

@@ -14,6 +14,37 @@ static const struct holdfast_setting two_secrets[] = {
     {"token", HOLDFAST_SECRET, 0, NULL, NULL, "The token"},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
+/* A command becomes its words, by way of the manifest, of a default, and of the JSON that a worker gets. */
+static void commands(void **state HF_UNUSED) {
+  static const struct holdfast_setting table[] = {{"command", HOLDFAST_COMMAND, HOLDFAST_REQUIRED, NULL, NULL, "What to run"},
+                                                  {"other", HOLDFAST_COMMAND, 0, "cat '/a b'", NULL, "What else"},
+                                                  {NULL, 0, 0, NULL, NULL, NULL}};
+  struct hf_error err = {0};
+  struct hf_settings *s = hf_settings_new(table), *again = NULL;
+  assert_int_equal(hf_settings_set(s, "command", "dump  --all 'two words'\"joined\" ''", 7, "/", &err), 0);
+  assert_int_equal(hf_settings_set(s, "command", "twice", 8, "/", &err), HOLDFAST_E_CONFIG);
+  assert_int_equal(hf_settings_check(s, &err), 0);
+  json_t *j = hf_settings_to_json(s);
+  assert_int_equal(hf_settings_from_json(table, j, &again, &err), 0);
+  for (const struct hf_settings *x = s; x; x = x == s ? again : NULL) {
+    assert_int_equal(x->values[0].count, 4);
+    assert_string_equal(x->values[0].strings[0], "dump");
+    assert_string_equal(x->values[0].strings[2], "two wordsjoined");
+    assert_string_equal(x->values[0].strings[3], "");
+    assert_int_equal(x->values[1].count, 2);
+    assert_string_equal(x->values[1].strings[1], "/a b");
+  }
+  json_decref(j);
+  hf_settings_free(again);
+  hf_settings_free(s);
+  s = hf_settings_new(table);
+  assert_int_equal(hf_settings_set(s, "command", "dump 'open", 7, "/", &err), HOLDFAST_E_CONFIG);
+  assert_non_null(strstr(err.msg, "without a closing one"));
+  assert_int_equal(hf_settings_set(s, "command", "   ", 7, "/", &err), HOLDFAST_E_CONFIG);
+  assert_non_null(strstr(err.msg, "empty"));
+  hf_settings_free(s);
+}
+
 static int setup_dir(void **state) {
   char name[] = "/tmp/hf-settings-XXXXXX";
   *state = mkdtemp(name) ? hf_strdup(name) : NULL;
@@ -314,6 +345,7 @@ int main(void) {
                                      cmocka_unit_test(check_reads_nothing),
                                      cmocka_unit_test(json_round_trip),
                                      cmocka_unit_test(bad_json),
-                                     cmocka_unit_test(distances)};
+                                     cmocka_unit_test(distances),
+                                     cmocka_unit_test(commands)};
   return cmocka_run_group_tests(tests, setup_dir, drop_dir);
 }

@@ -67,7 +67,8 @@ enum holdfast_setting_type {
   HOLDFAST_BOOL,     /* number = 0 or 1 */
   HOLDFAST_INT,      /* non-negative decimal */
   HOLDFAST_CHOICE,   /* one of `choices` */
-  HOLDFAST_SECRET    /* a string from NAME, NAME-file, NAME-command, NAME-env or NAME-credential; never shown */
+  HOLDFAST_SECRET,   /* a string from NAME, NAME-file, NAME-command, NAME-env or NAME-credential; never shown */
+  HOLDFAST_COMMAND   /* a program and its arguments: the strings are the words. Split at blanks; '...' and "..." keep them; no shell */
 };
 
 enum holdfast_setting_flags {

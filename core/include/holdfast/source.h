@@ -83,7 +83,13 @@ struct holdfast_entry {
 
 enum holdfast_restore_mode {
   HOLDFAST_RESTORE_TO_DIR = 1, /* everything goes below `directory` */
-  HOLDFAST_RESTORE_IN_PLACE    /* back to where it came from; the host has made a safety copy if safety_copy did not */
+  HOLDFAST_RESTORE_IN_PLACE    /* back to where it came from; there is a safety copy: see HOLDFAST_KEEPS_SAFETY */
+};
+
+enum holdfast_source_features {
+  /* A restore in place by this plugin keeps what it replaces, and says where in the log. For what may be down or broken when it is to be replaced.
+   * Without it the host first makes a safety copy by way of the backup half, and refuses the restore when that fails. */
+  HOLDFAST_KEEPS_SAFETY = 1
 };
 
 /* How a restore is to be done. Valid until restore_close returns. */
@@ -128,7 +134,8 @@ struct holdfast_source_plugin {
                       void **handle);
   /* The folder the host is to write this tree below, as absolute path into dir (cap bytes). The folder must exist. */
   int (*restore_tree)(void *handle, const char *stream, char *dir, size_t cap);
-  /* A raw stream of size bytes is to come. */
+  /* A raw stream of size bytes is to come. TO_DIR: HOLDFAST_E_UNSUPPORTED leaves it to the host to write it to a file of its name in the
+   * directory. A stream that turns out to be damaged is never ended: restore_finish comes instead, with complete 0. */
   int (*restore_begin)(void *handle, const char *stream, uint64_t size);
   int (*restore_write)(void *handle, const void *buf, size_t n);
   int (*restore_end)(void *handle);
@@ -139,6 +146,9 @@ struct holdfast_source_plugin {
   /* ---- rehearsal ---- */
   /* Optional. Is the copy restored below directory good? The message says what was checked, or what is wrong. state: as in restore. */
   int (*verify)(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
+
+  uint32_t features; /* enum holdfast_source_features */
+  uint32_t reserved; /* 0 */
 };
 
 #define HOLDFAST_SOURCE_ENTRY "holdfast_source_plugin"
