@@ -4,6 +4,7 @@ dist_man_MANS += \
 	man/holdfast-cat.1 \
 	man/holdfast-check.1 \
 	man/holdfast-diff.1 \
+	man/holdfast-drill.1 \
 	man/holdfast-init.1 \
 	man/holdfast-list.1 \
 	man/holdfast-ls.1 \

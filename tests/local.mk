@@ -63,10 +63,12 @@ tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LI
 INTEGRATION_TESTS = \
 	tests/integration/commands.sh \
 	tests/integration/conformance.sh \
+	tests/integration/drill.sh \
 	tests/integration/exports.sh \
 	tests/integration/flaky.sh \
 	tests/integration/fuzz_seeds.sh \
 	tests/integration/golden.sh \
+	tests/integration/hooks.sh \
 	tests/integration/incremental.sh \
 	tests/integration/inplace.sh \
 	tests/integration/kill9.sh \

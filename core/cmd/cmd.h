@@ -113,5 +113,6 @@ int hf_cmd_cat(struct hf_cmd *c);
 int hf_cmd_restore(struct hf_cmd *c);
 int hf_cmd_verify(struct hf_cmd *c);
 int hf_cmd_sync(struct hf_cmd *c);
+int hf_cmd_drill(struct hf_cmd *c);
 
 #endif

@@ -6,6 +6,7 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_cat.c \
 	core/cmd/cmd_check.c \
 	core/cmd/cmd_diff.c \
+	core/cmd/cmd_drill.c \
 	core/cmd/cmd_init.c \
 	core/cmd/cmd_list.c \
 	core/cmd/cmd_ls.c \

@@ -30,6 +30,10 @@ const struct hf_command hf_commands[] = {
      "      --decrypt         also decrypt everything and walk through it\n"
      "      --target TARGET   this target only\n",
      hf_cmd_verify},
+    {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [SNAPSHOT [SOURCE...]]",
+     "      --target TARGET  read from this target only\n"
+     "      --scratch DIR    work below this folder instead of $TMPDIR or /tmp\n",
+     hf_cmd_drill},
     {"sync", "bring targets level with each other", "[-n] [--target TARGET]",
      "  -n, --dry-run        count what would be copied\n"
      "      --target TARGET  this target only\n",

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/append.h"
 #include "engine/engine.h"
+#include "engine/hooks.h"
 #include "pipeline/ingest.h"
 #include "plugin/worker.h"
 
@@ -49,8 +50,8 @@ static void drop_streams(struct hf_record_source *rs) {
   rs->n_streams = 0;
 }
 
-/* Read one source. 0 also when it failed by its own fault; negative when the run cannot go on. */
-static int read_source(struct run *r, struct part *p, struct hf_record_source *rs, struct hf_error *err) {
+/* The source's worker, from beginning to end. why: the source's own fault, and then negative; err: the run cannot go on. */
+static int run_worker(struct run *r, struct part *p, struct hf_record_source *rs, struct hf_error *why, struct hf_error *err) {
   struct hf_session *s = r->s;
   int fd = -1;
   const char *previous = NULL;
@@ -67,33 +68,55 @@ static int read_source(struct run *r, struct part *p, struct hf_record_source *r
   struct hf_worker_job job = {.plugin = p->m->plugin, .settings = p->m->settings, .instance = p->m->name, .user = p->m->user, .timeout = p->m->timeout, .cancel = &hf_cancel};
   struct hf_tree_counts counts = {0};
   HF_CLEANUP(hf_freep) char *state = NULL;
-  struct hf_error why = {0};
-  t = hf_worker_backup(&job, p->audience.group_key, fd, hf_ingest_emit(p->ingest), &counts, &state, &why);
+  t = hf_worker_backup(&job, p->audience.group_key, fd, hf_ingest_emit(p->ingest), &counts, &state, why);
   hf_reuse_close(fd, previous, previous_n);
   const struct hf_error *own = hf_ingest_broken(p->ingest);
-  if (t < 0 && hf_ingest_error(p->ingest)->code) why = *hf_ingest_error(p->ingest);
+  if (t < 0 && hf_ingest_error(p->ingest)->code) *why = *hf_ingest_error(p->ingest);
   hf_ingest_done(p->ingest);
   if (t < 0 && own) return hf_fail(err, own->code, "%s", own->msg);
-  if (hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was stored is kept for the next run");
   if (t == 0 && state && *state) {
-    rs->state = hf_json_parse(state, strlen(state), &why);
-    if (!rs->state) t = hf_prefix(&why, "the plugin's state is not JSON");
+    rs->state = hf_json_parse(state, strlen(state), why);
+    if (!rs->state) t = hf_prefix(why, "the plugin's state is not JSON");
   }
   rs->files = counts.files;
   rs->folders = counts.folders;
   rs->others = counts.others;
   rs->bytes_read = counts.read;
   for (size_t i = 0; i < rs->n_streams; i++) rs->bytes += rs->streams[i].size;
-  if (t < 0) {
-    drop_streams(rs);
-    rs->status = hf_strdup("failed");
-    rs->error = hf_strdup(why.msg);
-    hf_log(HF_LOG_ERROR, "source %s: %s", rs->name, why.msg);
-  } else {
-    rs->status = hf_strdup(rs->n_problems ? "partial" : "complete");
-    r->good++;
-  }
   return hf_store_end(r->store, t == 0, err);
+}
+
+/* The hooks behind a source: what they get wrong is a problem of the source, and does not undo what was read. */
+static void hooks_behind(struct run *r, const struct part *p, struct hf_record_source *rs) {
+  static const enum hf_hook order[] = {HF_HOOK_ON_FAILURE, HF_HOOK_AFTER};
+  for (size_t i = 0; i < HF_NELEM(order); i++) {
+    struct hf_hook_facts f = {.status = rs->error ? "failed" : rs->n_problems ? "partial" : "complete", .error = rs->error, .label = r->o->label, .bytes = rs->bytes, .bytes_read = rs->bytes_read, .files = rs->files};
+    struct hf_error e = {0};
+    if (order[i] == HF_HOOK_ON_FAILURE && !rs->error) continue;
+    if (hf_hooks_run(r->s->manifest, p->m, order[i], &f, &e) == 0) continue;
+    hf_log(HF_LOG_ERROR, "source %s: %s", rs->name, e.msg);
+    hf_record_add_problem(rs, "", e.code, e.msg);
+  }
+}
+
+/* Read one source, with its hooks. 0 also when it failed by its own fault; negative when the run cannot go on. */
+static int read_source(struct run *r, struct part *p, struct hf_record_source *rs, struct hf_error *err) {
+  struct hf_error why = {0};
+  struct hf_hook_facts facts = {.label = r->o->label};
+  int t = r->o->dry ? 0 : hf_hooks_run(r->s->manifest, p->m, HF_HOOK_BEFORE, &facts, &why);
+  if (t == 0) t = run_worker(r, p, rs, &why, err);
+  else t = 0;
+  if (t == 0 && hf_cancel) t = hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was stored is kept for the next run");
+  if (why.code || t < 0) {
+    drop_streams(rs);
+    rs->error = hf_strdup(why.code ? why.msg : err->msg);
+    if (t == 0) hf_log(HF_LOG_ERROR, "source %s: %s", rs->name, rs->error);
+  }
+  /* Also when the run ends here: a service that was stopped has to be started again. */
+  if (!r->o->dry) hooks_behind(r, p, rs);
+  rs->status = hf_strdup(rs->error ? "failed" : rs->n_problems ? "partial" : "complete");
+  if (!rs->error) r->good++;
+  return t;
 }
 
 static bool is_chosen(const struct hf_backup_options *o, const struct hf_manifest_source *m) { return o->sources && o->sources->n ? hf_list_has(o->sources, m->name) : m->enabled; }

@@ -11,6 +11,10 @@ libcore_a_SOURCES += \
 	core/engine/check.h \
 	core/engine/confirm.c \
 	core/engine/engine.h \
+	core/engine/drill.c \
+	core/engine/drill.h \
+	core/engine/hooks.c \
+	core/engine/hooks.h \
 	core/engine/init.c \
 	core/engine/read.c \
 	core/engine/recipients.c \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "engine/hooks.h"
 #include "engine/restore_impl.h"
 #include "plugin/worker.h"
 
@@ -17,6 +18,8 @@ struct source {
   const struct hf_restore_options *o;
   struct hf_restore_result *out;
   struct hf_worker_restore *worker; /* NULL when the plugin has no restore half, or is not in the manifest */
+  bool streams;                     /* and it takes raw streams */
+  bool broken;                      /* a stream it has begun with was lost */
   char *dir;                        /* --to: this source's own folder */
 };
 
@@ -60,10 +63,10 @@ static int check_stream(int fd, const struct hf_record_stream *st, struct hf_err
   return strcmp(hex, st->sha256) == 0 ? 0 : hf_fail(err, HOLDFAST_E_CORRUPT, "stream %s: its digest is not the one that the record names", st->name);
 }
 
-static int feed_worker(struct source *x, const struct hf_record_stream *st, int fd, struct hf_error *err) {
+/* The assembled stream to the plugin, which has been told of it. */
+static int feed_worker(struct source *x, int fd, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *block = hf_alloc(HF_WORKER_SLOT);
-  int r = hf_worker_restore_begin(x->worker, st->name, st->size, err);
-  if (r == 0 && lseek(fd, 0, SEEK_SET) < 0) r = hf_fail_errno(err, errno, "cannot rewind a temporary file");
+  int r = lseek(fd, 0, SEEK_SET) < 0 ? hf_fail_errno(err, errno, "cannot rewind a temporary file") : 0;
   while (r == 0) {
     ssize_t n = hf_read_full(fd, block, HF_WORKER_SLOT, err);
     if (n <= 0) {
@@ -75,13 +78,27 @@ static int feed_worker(struct source *x, const struct hf_record_stream *st, int 
   return r == 0 ? hf_worker_restore_end(x->worker, err) : r;
 }
 
+/* Does the plugin take this stream itself? 1, 0 (it becomes a file of the chosen folder), or a negative status. */
+static int offer_to_worker(struct source *x, const struct hf_record_stream *st, struct hf_error *err) {
+  struct hf_error e = {0};
+  if (!x->worker || !x->streams) {
+    if (x->dir) return 0;
+    return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "its plugin cannot put the stream %s back in place; restore it with --to", st->name);
+  }
+  int r = hf_worker_restore_begin(x->worker, st->name, st->size, &e);
+  if (r == 0) return 1;
+  if (r == HOLDFAST_E_UNSUPPORTED && x->dir) return 0;
+  return hf_fail(err, r, "stream %s: %s", st->name, e.msg);
+}
+
 static int restore_raw(struct source *x, const struct hf_record_stream *st, struct hf_error *err) {
   struct hf_mapped recipe = {0};
   HF_CLEANUP(hf_closep) int fd = -1;
   HF_CLEANUP(hf_freep) char *file = NULL;
   uint64_t lost = 0;
-  bool through_plugin = x->worker && x->rd.s->manifest && x->dir == NULL;
-  if (through_plugin) {
+  int through = offer_to_worker(x, st, err);
+  if (through < 0) return through;
+  if (through) {
     fd = hf_reading_temp(&x->rd, err);
   } else {
     file = hf_path_join(x->dir, st->name);
@@ -92,13 +109,14 @@ static int restore_raw(struct source *x, const struct hf_record_stream *st, stru
   int r = hf_reading_recipe(&x->rd, st, true, &recipe, err);
   if (r == 0) r = hf_reading_assemble(&x->rd, &recipe, fd, &lost, err);
   hf_mapped_free(&recipe);
+  if (r == 0 && lost == 0) r = check_stream(fd, st, err);
+  if (r == 0 && lost == 0 && through) r = feed_worker(x, fd, err);
+  if ((r < 0 || lost > 0) && file) unlink(file);
+  if (through && (r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_NOT_FOUND || lost > 0)) x->broken = true; /* begun and not ended: the plugin takes no other */
   if (r == 0 && lost > 0) {
     tell_lost_stream(x, st, lost);
-    if (file) unlink(file);
     return 0;
   }
-  if (r == 0) r = check_stream(fd, st, err);
-  if (r == 0 && through_plugin) r = feed_worker(x, st, fd, err);
   if (r == 0) {
     x->out->streams++;
     x->out->bytes += st->size;
@@ -110,6 +128,11 @@ static int restore_streams(struct source *x, struct hf_error *err) {
   for (size_t i = 0; i < x->rd.source->n_streams; i++) {
     const struct hf_record_stream *st = &x->rd.source->streams[i];
     int r;
+    if (x->broken) {
+      x->out->lost++;
+      if (x->o->problem) x->o->problem(x->o->ctx, x->rd.source->name, st->name, true, "not restored, since a stream before it is lost");
+      continue;
+    }
     if (strcmp(st->format, "raw") == 0) {
       if (x->o->patterns && x->o->patterns->n && !hf_list_has(x->o->patterns, st->name)) continue;
       r = restore_raw(x, st, err);
@@ -132,45 +155,86 @@ static int restore_streams(struct source *x, struct hf_error *err) {
   return 0;
 }
 
+/* What can be said before anything is touched. */
+static int check_source(const struct hf_record *rec, const struct hf_record_source *rs, const struct hf_manifest_source *m, bool in_place, struct hf_error *err) {
+  if (rs->n_streams == 0)
+    return hf_fail(err, HOLDFAST_E_NOT_FOUND, "it failed in snapshot %llu (%s): there is nothing to restore", (unsigned long long)rec->seq, rs->error ? rs->error : "no data");
+  if (!in_place) return 0;
+  const char *why = !m                                                ? "the manifest has no such source"
+                    : strcmp(m->plugin->head->name, rs->plugin) != 0 ? "the manifest's source uses another plugin now"
+                    : !m->plugin->source.restore_open                ? "its plugin has no restore half"
+                                                                     : NULL;
+  return why ? hf_fail(err, HOLDFAST_E_UNSUPPORTED, "cannot be restored in place: %s; restore it with --to", why) : 0;
+}
+
+/* A copy of what is there now, unless the plugin itself keeps it. */
+static int keep_safety(struct source *x, const struct hf_manifest_source *m, struct hf_error *err) {
+  struct hf_select sel = {x->o->patterns};
+  char *path = NULL;
+  if (m->plugin->source.features & HOLDFAST_KEEPS_SAFETY) return 0;
+  int r = hf_safety_copy(x->rd.s, m, &sel, &path, err);
+  if (path) {
+    hf_log(HF_LOG_NOTICE, "source %s: what was there is kept in %s", m->name, path);
+    hf_list_take(&x->out->safety, path);
+  }
+  return r;
+}
+
+/* The streams, by way of the plugin (m not NULL) or straight into the folder. */
+static int restore_with(struct source *x, const struct hf_manifest_source *m, struct hf_error *err) {
+  const struct hf_record_source *rs = x->rd.source;
+  HF_CLEANUP(hf_freep) char *state = rs->state ? json_dumps(rs->state, JSON_COMPACT) : NULL;
+  struct hf_worker_job job = {.cancel = &hf_cancel};
+  uint64_t lost_before = x->out->lost;
+  int r = 0;
+  if (m) {
+    job = (struct hf_worker_job){.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = x->dir ? NULL : m->user, .timeout = m->timeout, .cancel = &hf_cancel};
+    r = hf_worker_restore_open(&job, x->dir ? HOLDFAST_RESTORE_TO_DIR : HOLDFAST_RESTORE_IN_PLACE, x->dir, state, &x->worker, err);
+    x->streams = m->plugin->source.restore_begin != NULL;
+  }
+  if (r == 0) r = restore_streams(x, err);
+  if (x->worker) {
+    struct hf_error e = {0};
+    int f = hf_worker_restore_finish(x->worker, r == 0 && x->out->lost == lost_before, &e);
+    if (r == 0 && f < 0) r = hf_fail(err, f, "%s", e.msg);
+    hf_worker_restore_close(x->worker);
+  }
+  return r;
+}
+
+static int restore_in_place(struct source *x, const struct hf_manifest_source *m, uint64_t seq, struct hf_error *err) {
+  struct hf_hook_facts facts = {.snapshot = seq};
+  uint64_t lost_before = x->out->lost;
+  struct hf_error e = {0};
+  int r = hf_hooks_run(x->rd.s->manifest, m, HF_HOOK_RESTORE_BEFORE, &facts, err);
+  if (r == 0) r = keep_safety(x, m, err);
+  if (r == 0) r = restore_with(x, m, err);
+  /* Whatever came of it: what was stopped has to be started again. */
+  facts.status = r < 0 ? "failed" : x->out->lost > lost_before ? "partial" : "complete";
+  facts.error = r < 0 ? err->msg : NULL;
+  if (hf_hooks_run(x->rd.s->manifest, m, HF_HOOK_RESTORE_AFTER, &facts, &e) < 0) {
+    x->out->problems++;
+    if (x->o->problem) x->o->problem(x->o->ctx, m->name, "", false, e.msg);
+  }
+  return r;
+}
+
 static int restore_source(struct hf_session *s, const struct hf_record *rec, const struct hf_record_source *rs, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
   struct source x = {.o = o, .out = out};
   const struct hf_manifest_source *m = hf_manifest_find_source(s->manifest, rs->name);
-  if (rs->n_streams == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "source %s failed in snapshot %llu (%s): there is nothing to restore", rs->name, (unsigned long long)rec->seq, rs->error ? rs->error : "no data");
+  int r = check_source(rec, rs, m, !o->to, err);
   hf_reading_init(s, rec, rs, &x.rd);
   x.rd.progress = relay_progress;
   x.rd.bad = relay_bad;
   x.rd.ctx = &x;
-  int r = hf_reading_ready(&x.rd, err);
-  if (r < 0) return r;
-  bool has_half = m && strcmp(m->plugin->head->name, rs->plugin) == 0 && m->plugin->source.restore_open;
-  HF_CLEANUP(hf_freep) char *state = rs->state ? json_dumps(rs->state, JSON_COMPACT) : NULL;
-  if (o->to) {
+  if (r == 0) r = hf_reading_ready(&x.rd, err);
+  if (r == 0 && o->to) {
+    bool same = m && strcmp(m->plugin->head->name, rs->plugin) == 0 && m->plugin->source.restore_open;
     x.dir = hf_path_join(o->to, rs->name);
     r = fresh_folder(x.dir, err);
-  } else if (!has_half) {
-    r = hf_fail(err, HOLDFAST_E_UNSUPPORTED, "cannot be restored in place: %s; restore it with --to",
-                !m ? "the manifest has no such source" : strcmp(m->plugin->head->name, rs->plugin) != 0 ? "the manifest's source uses another plugin now" : "its plugin has no restore half");
-  } else {
-    struct hf_select sel = {o->patterns};
-    char *path = NULL;
-    r = hf_safety_copy(s, m, &sel, &path, err);
-    if (path) {
-      hf_log(HF_LOG_NOTICE, "source %s: what was there is kept in %s", rs->name, path);
-      hf_list_take(&out->safety, path);
-    }
-  }
-  struct hf_worker_job job = {.cancel = &hf_cancel};
-  if (r == 0 && has_half) {
-    job = (struct hf_worker_job){.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = o->to ? NULL : m->user, .timeout = m->timeout, .cancel = &hf_cancel};
-    r = hf_worker_restore_open(&job, o->to ? HOLDFAST_RESTORE_TO_DIR : HOLDFAST_RESTORE_IN_PLACE, x.dir, state, &x.worker, err);
-  }
-  uint64_t lost_before = out->lost;
-  if (r == 0) r = restore_streams(&x, err);
-  if (x.worker) {
-    struct hf_error e = {0};
-    int f = hf_worker_restore_finish(x.worker, r == 0 && out->lost == lost_before, &e);
-    if (r == 0 && f < 0) r = hf_fail(err, f, "%s", e.msg);
-    hf_worker_restore_close(x.worker);
+    if (r == 0) r = restore_with(&x, same ? m : NULL, err);
+  } else if (r == 0) {
+    r = restore_in_place(&x, m, rec->seq, err);
   }
   free(x.dir);
   return r < 0 ? hf_prefix(err, "source %s", rs->name) : 0;
@@ -191,6 +255,8 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
     if (!to) return hf_fail_errno(err, errno, "cannot use %s", o->to);
     mine.to = to;
   }
+  size_t tried = 0, failed = 0;
+  struct hf_error first = {0};
   for (size_t i = 0; i < rec->n_sources; i++) {
     const struct hf_record_source *rs = &rec->sources[i];
     bool named = o->sources && o->sources->n;
@@ -200,9 +266,15 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
       if (o->problem) o->problem(o->ctx, rs->name, "", true, "this source failed when the snapshot was taken: it holds nothing of it");
       continue;
     }
-    int r = restore_source(s, rec, rs, &mine, out, err);
-    if (r < 0) return r;
+    tried++;
+    struct hf_error e = {0};
+    if (restore_source(s, rec, rs, &mine, out, &e) == 0) continue;
+    if (failed++ == 0) first = e;
+    if (e.code == HOLDFAST_E_CANCELED || hf_cancel) break;
+    if (o->problem && rec->n_sources > 1) o->problem(o->ctx, "", "", true, e.msg);
   }
   out->seconds = hf_now() - start;
+  if (failed > 0 && (failed == tried || hf_cancel || first.code == HOLDFAST_E_CANCELED)) return hf_fail(err, first.code, "%s", first.msg);
+  out->lost += failed;
   return 0;
 }

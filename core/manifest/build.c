@@ -43,7 +43,7 @@ static const struct holdfast_setting holdfast_table[] = {
     [H_INCLUDE] = {"include", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
-enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED };
+enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED, S_HOOK_TIMEOUT, S_HOOKS };
 static const struct holdfast_setting source_table[] = {
     [S_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
     [S_RECIPIENTS] = {"recipients", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
@@ -53,6 +53,12 @@ static const struct holdfast_setting source_table[] = {
     [S_PADDING] = {"padding", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
     [S_HIDE] = {"hide-recipients", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
     [S_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+    [S_HOOK_TIMEOUT] = {"hook-timeout", HOLDFAST_DURATION, 0, "10m", NULL, NULL},
+    [S_HOOKS + HF_HOOK_BEFORE] = {"before", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [S_HOOKS + HF_HOOK_AFTER] = {"after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [S_HOOKS + HF_HOOK_ON_FAILURE] = {"on-failure", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [S_HOOKS + HF_HOOK_RESTORE_BEFORE] = {"restore-before", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [S_HOOKS + HF_HOOK_RESTORE_AFTER] = {"restore-after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
 enum { T_PLUGIN, T_PREFIX, T_ENABLED };
@@ -303,6 +309,16 @@ static int section_keys(const struct hf_raw_section *s, struct hf_registry *regi
   return r < 0 ? at_setting(err, s, s->line) : 0;
 }
 
+/* The commands of one hook: each has to be one. */
+static int add_hook(const struct hf_raw_section *s, const struct holdfast_value *v, struct hf_list *out, struct hf_error *err) {
+  for (uint32_t i = 0; i < v->count; i++) {
+    HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
+    if (hf_split_words(v->strings[i], &words, err) < 0) return hf_at(err, s, v->line, v->name);
+    hf_list_add(out, v->strings[i]);
+  }
+  return 0;
+}
+
 static int build_source(const struct hf_manifest *m, const struct hf_settings *defaults, const struct hf_raw_section *s,
                         struct hf_registry *registry, struct hf_manifest_source *out, struct hf_error *err) {
   HF_CLEANUP(free_settings) struct hf_settings *common = hf_settings_new(source_table);
@@ -322,7 +338,13 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   out->padding = (v[S_PADDING].count ? v[S_PADDING] : d[H_PADDING]).number != 0;
   out->hide_recipients = (v[S_HIDE].count ? v[S_HIDE] : d[H_HIDE]).number != 0;
   out->enabled = v[S_ENABLED].number != 0;
-  return 0;
+  out->hook_timeout = v[S_HOOK_TIMEOUT].number;
+  if (out->hook_timeout < 1 || out->hook_timeout > UINT_MAX) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s: a command that never ends would hold up all runs");
+    return hf_at(err, s, v[S_HOOK_TIMEOUT].line, "hook-timeout");
+  }
+  for (int i = 0; i < HF_HOOKS && r == 0; i++) r = add_hook(s, &v[S_HOOKS + i], &out->hooks[i], err);
+  return r;
 }
 
 static int build_target(const struct hf_raw_section *s, struct hf_registry *registry, struct hf_manifest_target *out,

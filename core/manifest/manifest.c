@@ -227,6 +227,7 @@ void hf_manifest_free(struct hf_manifest *m) {
     struct hf_manifest_source *s = &m->sources[i];
     hf_settings_free(s->settings);
     hf_list_free(&s->recipients);
+    for (int k = 0; k < HF_HOOKS; k++) hf_list_free(&s->hooks[k]);
     free(s->name);
     free(s->user);
     free(s->file);

@@ -6,6 +6,9 @@
 
 #include "plugin/plugin.h"
 
+/* Commands that the admin wants run around a source's backup and around its restore in place. */
+enum hf_hook { HF_HOOK_BEFORE, HF_HOOK_AFTER, HF_HOOK_ON_FAILURE, HF_HOOK_RESTORE_BEFORE, HF_HOOK_RESTORE_AFTER, HF_HOOKS };
+
 struct hf_manifest_source {
   char *name;              /* [A-Za-z0-9._-], unique among sources, at most 64 bytes, not starting with '.' or '-' */
   const struct hf_plugin *plugin;
@@ -17,6 +20,8 @@ struct hf_manifest_source {
   bool padding;
   bool hide_recipients;
   bool enabled;            /* `enabled = no`: kept in the manifest, not backed up */
+  struct hf_list hooks[HF_HOOKS]; /* command lines that hf_split_words takes, in the order they are run */
+  int64_t hook_timeout;    /* seconds for each; default 10m */
   char *file;              /* where the section stands */
   unsigned line;
 };

@@ -286,11 +286,7 @@ static int on_stream_end(void *ctx) {
 
 static int on_problem(void *ctx, const char *path, int status, const char *what) {
   struct hf_ingest *g = ctx;
-  struct hf_record_source *rec = g->o.rec;
-  rec->n_problems++;
-  if (rec->n_listed >= HF_PROBLEMS_LISTED) return 0;
-  if ((rec->n_listed & (rec->n_listed - 1)) == 0) rec->problems = hf_realloc(rec->problems, (rec->n_listed ? rec->n_listed * 2 : 1) * sizeof *rec->problems);
-  rec->problems[rec->n_listed++] = (struct hf_record_problem){.path = hf_strdup(path), .what = hf_strdup(what), .kind = hf_strdup(hf_status_name(status))};
+  hf_record_add_problem(g->o.rec, path, status, what);
   return 0;
 }
 

@@ -9,7 +9,6 @@
 #include "pipeline/store.h"
 #include "stream/tree.h"
 
-#define HF_PROBLEMS_LISTED 1000u /* per source, in the record; the others are counted */
 
 struct hf_ingest;
 /* rec gets streams and problems as they come; previous (may be NULL) is last time's recipe of the tree, as it was given to the worker. progress (may be NULL) is called a few times a second. */

@@ -49,6 +49,13 @@ static void free_source(struct hf_record_source *s) {
   json_decref(s->state);
 }
 
+void hf_record_add_problem(struct hf_record_source *s, const char *path, int status, const char *what) {
+  s->n_problems++;
+  if (s->n_listed >= HF_PROBLEMS_LISTED) return;
+  if ((s->n_listed & (s->n_listed - 1)) == 0) s->problems = hf_realloc(s->problems, (s->n_listed ? s->n_listed * 2 : 1) * sizeof *s->problems);
+  s->problems[s->n_listed++] = (struct hf_record_problem){.path = hf_strdup(path), .what = hf_strdup(what), .kind = hf_strdup(hf_status_name(status))};
+}
+
 void hf_record_free(struct hf_record *r) {
   if (!r) return;
   for (size_t i = 0; i < r->n_sources; i++) free_source(&r->sources[i]);

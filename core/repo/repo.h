@@ -103,6 +103,7 @@ struct hf_record_stream {
   size_t n_recipe;
   struct hf_digest *recipe; /* chunk ids, in order */
 };
+#define HF_PROBLEMS_LISTED 1000u /* per source, in the record; the others are counted */
 struct hf_record_problem { char *path; char *what; char *kind; /* status name */ };
 struct hf_record_source {
   char *name, *plugin, *version;
@@ -139,6 +140,8 @@ struct hf_record {
   json_t *extra;           /* other types' own members (prune, drill), or NULL */
 };
 void hf_record_free(struct hf_record *r);
+/* Count a problem of a source, and list it while there is room. status: enum holdfast_status. Texts are copied. */
+void hf_record_add_problem(struct hf_record_source *s, const char *path, int status, const char *what);
 /* JSON, one member or element a line, members in the order of holdfast-repository(5): recover.sh reads it with awk. */
 void hf_record_write(const struct hf_record *r, struct hf_buf *out);
 int hf_record_parse(const char *p, size_t n, struct hf_record **out, struct hf_error *err);

@@ -1,0 +1,135 @@
+/* drill.c - rehearsing a restore: into a private folder, checked by the plugin, measured, removed.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/drill.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "plugin/worker.h"
+
+#define ROOM_SPARE (64u * HF_MIB) /* beyond what is restored: logs, WAL, a server's own files */
+
+struct drill {
+  struct hf_session *s;
+  const struct hf_record *rec;
+  const struct hf_drill_options *o;
+  char *folder;
+  struct hf_buf lost; /* what the restore could not give back: the first of it */
+};
+
+static void on_problem(void *ctx, const char *source, const char *path, bool lost, const char *what) {
+  struct drill *d = ctx;
+  if (d->lost.len == 0) hf_buf_addf(&d->lost, "%s%s%s", path, *path ? ": " : "", what);
+  if (d->o->restore.problem) d->o->restore.problem(d->o->restore.ctx, source, path, lost, what);
+}
+
+static void on_bad(void *ctx, const char *object, const char *why) {
+  struct drill *d = ctx;
+  if (d->o->restore.bad) d->o->restore.bad(d->o->restore.ctx, object, why);
+}
+
+static void on_progress(void *ctx, const char *source, uint64_t packs, uint64_t total, uint64_t stored, uint64_t total_stored) {
+  struct drill *d = ctx;
+  if (d->o->restore.progress) d->o->restore.progress(d->o->restore.ctx, source, packs, total, stored, total_stored);
+}
+
+static void step(const struct drill *d, const char *source, const char *what) {
+  if (d->o->step) d->o->step(d->o->ctx, source, what);
+}
+
+/* Twice what comes: what is assembled and what the plugin makes of it. A disk that a rehearsal fills harms the real thing. */
+static int check_room(const struct drill *d, const struct hf_record_source *rs, struct hf_error *err) {
+  struct statvfs fs;
+  if (statvfs(d->folder, &fs) < 0) return hf_fail_errno(err, errno, "%s", d->folder);
+  uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize, need = 2 * rs->bytes + ROOM_SPARE;
+  char a[16], b[16];
+  hf_format_size(a, need);
+  hf_format_size(b, left);
+  return left >= need ? 0 : hf_fail(err, HOLDFAST_E_NO_SPACE, "a drill of it wants %s free below %s, and there are %s; choose another folder with --scratch", a, d->folder, b);
+}
+
+static int restore(struct drill *d, const struct hf_record_source *rs, struct hf_drill_source *out, struct hf_error *err) {
+  struct hf_list only = HF_LIST_INIT;
+  struct hf_restore_result res = {0};
+  struct hf_restore_options o = {.sources = &only, .to = d->folder, .progress = on_progress, .bad = on_bad, .problem = on_problem, .ctx = d};
+  hf_list_add(&only, rs->name);
+  hf_buf_clear(&d->lost);
+  int r = hf_restore(d->s, d->rec, &o, &res, err);
+  out->files = res.files;
+  out->bytes = res.bytes;
+  out->restore_seconds = res.seconds;
+  if (r == 0 && res.lost > 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%llu not restored: %s", (unsigned long long)res.lost, d->lost.len ? d->lost.data : "see above");
+  hf_list_free(&res.safety);
+  hf_list_free(&only);
+  return r;
+}
+
+/* 0 with a message, HOLDFAST_E_UNSUPPORTED when nobody can tell, or what is wrong. */
+static int verify(struct drill *d, const struct hf_record_source *rs, const char *folder, char **message, struct hf_error *err) {
+  const struct hf_manifest_source *m = hf_manifest_find_source(d->s->manifest, rs->name);
+  HF_CLEANUP(hf_freep) char *state = rs->state ? json_dumps(rs->state, JSON_COMPACT) : NULL;
+  if (!m || strcmp(m->plugin->head->name, rs->plugin) != 0) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "the manifest has no such source of the plugin %s", rs->plugin);
+  struct hf_worker_job job = {.plugin = m->plugin, .settings = m->settings, .instance = m->name, .timeout = m->timeout, .cancel = &hf_cancel};
+  return hf_worker_verify(&job, folder, state, message, err);
+}
+
+static void rehearse(struct drill *d, const struct hf_record_source *rs, struct hf_drill_source *out) {
+  struct hf_error e = {0};
+  HF_CLEANUP(hf_freep) char *folder = hf_path_join(d->folder, rs->name);
+  out->name = hf_strdup(rs->name);
+  step(d, rs->name, "restoring");
+  int r = rs->n_streams == 0 ? hf_fail(&e, HOLDFAST_E_NOT_FOUND, "it failed when the snapshot was taken: %s", rs->error ? rs->error : "it holds nothing") : check_room(d, rs, &e);
+  if (r == 0) r = restore(d, rs, out, &e);
+  if (r == 0) {
+    double start = hf_now();
+    step(d, rs->name, "verifying");
+    r = verify(d, rs, folder, &out->message, &e);
+    out->verify_seconds = hf_now() - start;
+  }
+  out->verdict = r == 0 ? HF_DRILL_PASSED : r == HOLDFAST_E_UNSUPPORTED ? HF_DRILL_RESTORED : HF_DRILL_FAILED;
+  if (r < 0) {
+    free(out->message);
+    out->message = hf_strdup(e.msg);
+  }
+  if (hf_remove_tree(folder, &e) < 0) hf_log(HF_LOG_WARNING, "source %s: what was restored is still in %s: %s", rs->name, folder, e.msg);
+}
+
+int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_drill_options *o, struct hf_drill_result *out, struct hf_error *err) {
+  const char *tmp = o->scratch ? o->scratch : getenv("TMPDIR");
+  struct drill d = {.s = s, .rec = rec, .o = o, .lost = HF_BUF_INIT};
+  double start = hf_now();
+  memset(out, 0, sizeof *out);
+  for (size_t i = 0; o->sources && i < o->sources->n; i++) {
+    if (!hf_record_find_source(rec, o->sources->v[i])) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "snapshot %llu has no source %s", (unsigned long long)rec->seq, o->sources->v[i]);
+  }
+  d.folder = hf_path_join(tmp && *tmp == '/' ? tmp : "/tmp", "holdfast-drill-XXXXXX");
+  if (!mkdtemp(d.folder)) {
+    int r = hf_fail_errno(err, errno, "cannot make the folder %s", d.folder);
+    free(d.folder);
+    return r;
+  }
+  out->sources = hf_allocn(rec->n_sources, sizeof *out->sources);
+  for (size_t i = 0; i < rec->n_sources && !hf_cancel; i++) {
+    if (o->sources && o->sources->n && !hf_list_has(o->sources, rec->sources[i].name)) continue;
+    struct hf_drill_source *ds = &out->sources[out->n_sources++];
+    rehearse(&d, &rec->sources[i], ds);
+    if (ds->verdict == HF_DRILL_FAILED) out->failed++;
+  }
+  rmdir(d.folder);
+  free(d.folder);
+  hf_buf_free(&d.lost);
+  out->seconds = hf_now() - start;
+  return hf_cancel ? hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was restored for the drill is removed") : 0;
+}
+
+void hf_drill_result_free(struct hf_drill_result *r) {
+  for (size_t i = 0; i < r->n_sources; i++) {
+    free(r->sources[i].name);
+    free(r->sources[i].message);
+  }
+  free(r->sources);
+  memset(r, 0, sizeof *r);
+}
