@@ -169,27 +169,32 @@ static bool same_chunk(const struct want *a, const struct want *b) {
   return a->chunk_off == b->chunk_off && x->chunk_len == y->chunk_len && hf_digest_eq(&x->id, &y->id);
 }
 
-static int do_pack(struct runner *x, struct job *j, struct hf_hmac *hmac, struct hf_error *err) {
+/* What a reader works with, one pack after the other: the buffers keep their memory, which the kernel would have to make anew for each. */
+struct bench {
+  struct hf_hmac *hmac;
+  struct hf_buf stored, raw;
+};
+
+static int do_pack(struct runner *x, struct job *j, struct bench *b, struct hf_error *err) {
   const struct hf_plan_run *run = x->run;
-  HF_CLEANUP(hf_buf_free) struct hf_buf stored = HF_BUF_INIT, raw = HF_BUF_INIT;
   char key[HF_KEY_MAX];
   struct hf_error e = {0};
   hf_key_pack(key, &j->pack.digest);
-  int r = run->fetch(run->fetch_ctx, key, &j->pack.digest, HF_PACK_READ_MAX + HF_PACK_READ_MAX / 8, &stored, &e);
-  if (r == 0) r = hf_pack_unseal(run->gpg, stored.data, stored.len, &j->pack.digest, j->pack.raw, &raw, &e);
+  hf_buf_clear(&b->stored);
+  int r = run->fetch(run->fetch_ctx, key, &j->pack.digest, HF_PACK_READ_MAX + HF_PACK_READ_MAX / 8, &b->stored, &e);
+  if (r == 0) r = hf_pack_unseal(run->gpg, b->stored.data, b->stored.len, &j->pack.digest, j->pack.raw, &b->raw, &e);
   if (r < 0) {
     if (ends_run(r)) return hf_fail(err, r, "%s", e.msg);
     lose_pieces(x, j, 0, j->n, e.msg);
     return 0;
   }
-  hf_buf_free(&stored);
   for (size_t i = 0; i < j->n;) {
     const struct hf_slice *first = &j->v[i].piece.slice;
     struct hf_chunk_ref ref = {.id = first->id, .offset = j->v[i].chunk_off, .length = first->chunk_len};
     size_t end = i + 1;
     while (end < j->n && same_chunk(&j->v[i], &j->v[end])) end++;
     const void *data = NULL;
-    r = hf_pack_chunk(&raw, &ref, hmac, &data, &e);
+    r = hf_pack_chunk(&b->raw, &ref, b->hmac, &data, &e);
     if (r < 0) {
       lose_pieces(x, j, i, end, e.msg);
       i = end;
@@ -206,12 +211,12 @@ static int do_pack(struct runner *x, struct job *j, struct hf_hmac *hmac, struct
 
 static void *reader(void *arg) {
   struct runner *x = arg;
-  struct hf_hmac *hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key);
+  struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .stored = HF_BUF_INIT, .raw = HF_BUF_INIT};
   struct job *j;
   while ((j = hf_queue_pop(x->queue))) {
     struct hf_error e = {0};
     bool stop = has_failed(x) || (x->run->cancel && *x->run->cancel);
-    if (!stop && do_pack(x, j, hmac, &e) < 0) set_failed(x, &e);
+    if (!stop && do_pack(x, j, &b, &e) < 0) set_failed(x, &e);
     pthread_mutex_lock(&x->lock);
     x->packs++;
     x->stored += j->pack.stored;
@@ -219,7 +224,9 @@ static void *reader(void *arg) {
     pthread_mutex_unlock(&x->lock);
     job_free(j);
   }
-  hf_hmac_free(hmac);
+  hf_hmac_free(b.hmac);
+  hf_buf_free(&b.stored);
+  hf_buf_free(&b.raw);
   return NULL;
 }
 

@@ -10,7 +10,7 @@ int hf_pack_unseal(struct hf_gpg *g, const void *p, size_t n, const struct hf_di
                    struct hf_buf *raw, struct hf_error *err) {
   struct hf_digest d;
   struct hf_blob z = {.fd = -1};
-  struct hf_buf b = HF_BUF_INIT;
+  hf_buf_clear(raw);
   if (raw_size > HF_PACK_READ_MAX)
     return hf_fail(err, HOLDFAST_E_CORRUPT, "a pack of %llu bytes is larger than any pack may be", (unsigned long long)raw_size);
   hf_sha256(p, n, &d); /* before gpg sees a byte of it: gpg gives out plain text before it knows of tampering */
@@ -18,18 +18,12 @@ int hf_pack_unseal(struct hf_gpg *g, const void *p, size_t n, const struct hf_di
   size_t bound = ZSTD_compressBound((size_t)raw_size);
   int r = hf_gpg_decrypt(g, p, n, bound + bound / 8 + 4096, &z, err); /* an eighth: padding */
   if (r < 0) return r;
-  r = hf_zstd_decompress(z.data, z.size, (size_t)raw_size, &b, err);
+  r = hf_zstd_decompress(z.data, z.size, (size_t)raw_size, raw, err);
   hf_blob_free(&z);
-  if (r == 0 && b.len != raw_size)
-    r = hf_fail(err, HOLDFAST_E_CORRUPT, "the pack holds %zu bytes where the index says %llu", b.len,
-                (unsigned long long)raw_size);
-  if (r < 0) {
-    hf_buf_free(&b);
-    return r;
-  }
-  hf_buf_free(raw);
-  *raw = b;
-  return 0;
+  if (r == 0 && raw->len != raw_size)
+    r = hf_fail(err, HOLDFAST_E_CORRUPT, "the pack holds %zu bytes where the index says %llu", raw->len, (unsigned long long)raw_size);
+  if (r < 0) hf_buf_clear(raw);
+  return r;
 }
 
 int hf_pack_chunk(const struct hf_buf *raw, const struct hf_chunk_ref *ref, struct hf_hmac *hmac, const void **data,

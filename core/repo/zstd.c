@@ -23,6 +23,18 @@ int hf_zstd_compress(const void *p, size_t n, int level, struct hf_buf *out, str
   return 0;
 }
 
+/* Everything at once, without a window of its own and a copy out of it: for frames that say how much they hold, and tell the truth. */
+static bool decompress_whole(ZSTD_DCtx *d, const void *p, size_t n, size_t max, struct hf_buf *out) {
+  unsigned long long says = ZSTD_getFrameContentSize(p, n);
+  if (says > max) return false; /* so are "unknown" and "no frame" */
+  hf_buf_reserve(out, (size_t)says + 1);
+  size_t r = ZSTD_decompressDCtx(d, out->data + out->len, (size_t)says, p, n);
+  if (ZSTD_isError(r)) return false;
+  out->len += r;
+  out->data[out->len] = '\0';
+  return true;
+}
+
 /* Streaming, because a frame need not say how much it holds, and what it says may be a lie. */
 int hf_zstd_decompress(const void *p, size_t n, size_t max, struct hf_buf *out, struct hf_error *err) {
   HF_CLEANUP(free_dctx) ZSTD_DCtx *d = ZSTD_createDCtx();
@@ -31,8 +43,8 @@ int hf_zstd_decompress(const void *p, size_t n, size_t max, struct hf_buf *out, 
   size_t left = 1; /* 0: a frame is whole */
   bool full = false;
   if (!d) return hf_fail(err, HOLDFAST_E_FAILED, "zstd: out of memory");
-  unsigned long long says = ZSTD_getFrameContentSize(p, n);
-  size_t step = says <= max ? (size_t)says + 1 : HF_MIN((size_t)1 << 20, max + 1);
+  if (decompress_whole(d, p, n, max, out)) return 0;
+  size_t step = HF_MIN((size_t)1 << 20, max + 1);
   while (in.pos < in.size || full) {
     hf_buf_reserve(out, step);
     /* One byte more than allowed is asked for, so that too much shows. */
