@@ -13,6 +13,7 @@ dist_man_MANS += \
 	man/holdfast-repository.5 \
 	man/holdfast-restore.1 \
 	man/holdfast-source-files.7 \
+	man/holdfast-source-sqlite.7 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-verify.1 \
