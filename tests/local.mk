@@ -27,6 +27,8 @@ UNIT_TESTS = \
 	tests/unit/test_repo \
 	tests/unit/test_select \
 	tests/unit/test_settings \
+	tests/unit/test_sqlite_parts \
+	tests/unit/test_sqlite_wal \
 	tests/unit/test_store \
 	tests/unit/test_tar \
 	tests/unit/test_target \
@@ -58,6 +60,10 @@ tests_unit_test_files_pattern_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_pattern_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
 tests_unit_test_files_walk_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_sqlite_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_sqlite_parts_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_sqlite_wal_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_sqlite_wal_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
@@ -87,6 +93,10 @@ INTEGRATION_TESTS = \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
 
+# What some of them source.
+INTEGRATION_SUPPORT = \
+	tests/integration/server_sqlite.sh
+
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
 FUZZ_TARGETS = \
@@ -94,6 +104,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
+	tests/fuzz/fuzz_sqlite \
 	tests/fuzz/fuzz_text
 tests_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_index_LDFLAGS = $(FUZZ_LINK)
@@ -103,6 +114,9 @@ tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_record_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_sqlite_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_sqlite_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_sqlite_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_text_LDFLAGS = $(FUZZ_LINK)
 

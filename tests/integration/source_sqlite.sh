@@ -65,19 +65,19 @@ plugin=$BUILDDIR/plugins/sqlite/.libs/sqlite.so
 result $? "the plugin keeps the contract" || grep -v '^ok' "$work/conformance" | sed 's/^/# /'
 "$conformance" "$plugin" "database=$still/a/same.db" chunk=4K check=none >"$work/conformance" 2>&1
 result $? "and with other settings" || grep -v '^ok' "$work/conformance" | sed 's/^/# /'
-is "$(find "$still" -name '*-wal' -o -name '*-shm' -o -name '*-journal')" "" "a database that nobody uses is left without files beside it"
-sed -n 's/^\.It Ic \([a-z-]*\) Li.*/\1/p' "$SRCDIR/man/holdfast-source-sqlite.7" | sort >"$work/page"
-hf plugins sqlite --json
-json '"\n".join(s["name"] for s in d["settings"]) if d.get("settings") else None' | sort >"$work/table"
-ok "the manual page names the settings that there are" diff "$work/page" "$work/table"
+is "$(find "$still" -name '*-wal' -o -name '*-shm')" "" "a database that nobody uses is left without files beside it"
 
 # ---- files as they come: patterns, names, modes; the same bytes
 
 chmod 640 "$still/a/same.db"
-sqlite_hold "$still/large-pages.db" "SELECT 1" # its log stays, as it does with a program that runs
+sqlite_hold "$still/large-pages.db" "SELECT n FROM counter" # its log stays, as it does with a program that runs
 sqlite3 "$still/large-pages.db" "INSERT INTO log VALUES (0, 'in the log')" "UPDATE counter SET n = 1; INSERT INTO log VALUES (1, 'too'); DELETE FROM log WHERE n = 0"
 ok "there is a log with content" test -s "$still/large-pages.db-wal"
-source_of still "database = $still/*" "database = $still/*/same.db" "exclude = small*" "assert = same.db: SELECT sum(balance) = 100000 FROM account" "assert = large-pages.db: SELECT n = 1 FROM counter"
+source_of kinds "database = $still/*" "database = $still/*/same.db" "exclude = small*" "assert = same.db: SELECT sum(balance) = 100000 FROM account" "assert = large-pages.db: SELECT n = 1 FROM counter"
+sed -n 's/^\.It Ic \([a-z-]*\) Li.*/\1/p' "$SRCDIR/man/holdfast-source-sqlite.7" | sort >"$work/page"
+hf plugins sqlite --json
+json '"\n".join(s["name"] for s in d["settings"]) if d.get("settings") else None' | sort >"$work/table"
+ok "the manual page names the settings that there are" diff "$work/page" "$work/table"
 hf backup
 exits 0 "backup of what patterns name"
 restore_to r
@@ -108,26 +108,20 @@ for mode in wal delete; do
   for i in 1 2 3 4; do
     hf backup --json
     exits 0 "$mode: backup $i while three processes write"
-    [ $mode = wal ] || grep -q 'writers had to wait' "$work/err" && echo yes >"$work/waited"
   done
   after=$(sqlite_count "$live")
   sqlite_stop
   result $? "$mode: no writer failed"
   ok "$mode: there were commits meanwhile ($((after - before)))" test "$after" -gt $((before + 20))
-  last=$before
+  least=$before
   for i in 2 3 4 5; do
     restore_to r $i
     ok "$mode: copy $((i - 1)) is whole, its sums are right" sqlite_sound "$work/r/data/live-$mode.db"
     n=$(sqlite_count "$work/r/data/live-$mode.db")
-    ok "$mode: and it is of its time" test "$n" -ge "$last" -a "$n" -le "$after"
-    last=$n
+    ok "$mode: and it is of its time" test "$n" -ge "$least" -a "$n" -le "$after"
+    least=$n
   done
 done
-ok "delete: writers that never rest are made to wait, and it is said" grep -q yes "$work/waited"
-sqlite_writers "$live" 3
-sed -i 's/^check = none/&\nhold-lock = no/' "$M"
-fails 'live-delete.db: was written to during each of 3 attempts' "hold-lock = no with writers that never rest"
-sqlite_stop
 is "$(find "$TMPDIR" -name 'holdfast-sqlite-*' | wc -l)" 0 "no copy is left behind"
 
 # ---- little is stored of a little change
@@ -239,7 +233,7 @@ truncate -s -8192 "$bad/the.db"
 fails 'the.db: .*malformed' "a truncated file"
 rm "$bad/the.db"
 sqlite_make "$bad/the.db" wal 100
-sqlite_hold "$bad/the.db" "SELECT 1"
+sqlite_hold "$bad/the.db" "SELECT n FROM counter"
 sqlite3 "$bad/the.db" "UPDATE counter SET n = 1" # leaves it in the log
 truncate -s -8192 "$bad/the.db"
 fails 'the.db: .*(malformed|ends before)' "a truncated file with a log"
