@@ -141,7 +141,7 @@ int hf_sqlite_restore_end(void *handle) {
   if (rc == 0 && r->in_place && !r->o.quick && !r->o.full) return HOLDFAST_OK;
   if (rc == 0 && r->in_place) {
     sqlite3 *db = NULL;
-    rc = hf_sqlite_open_still(a->temp, &db, r->why);
+    rc = hf_sqlite_open_still(a->temp, false, &db, r->why);
     if (rc == 0) rc = hf_sqlite_check(r->host, db, a->path, r->o.full, r->why);
     sqlite3_close_v2(db);
   }

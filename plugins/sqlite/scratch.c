@@ -7,8 +7,8 @@
  * header's change counter says whether anyone committed in between. Then the file is gone through again, and what differs is copied anew,
  * until a whole pass was undisturbed. When three were not, one pass is made under one lock, which most of the time only has to compare.
  *
- * What is up to 4 MiB long is thus always copied under one lock. The copy loses its name as soon as it is complete; a killed worker may
- * leave one that is not.
+ * What is up to 4 MiB long is thus always copied under one lock. The copy loses its name before anything is in it: whatever happens to us,
+ * nothing stays.
  */
 #include "sqlite.h"
 
@@ -28,8 +28,8 @@ struct scratch {
   sqlite3 *db;
   sqlite3_file *file;
   const char *path;
-  char *name; /* of the copy */
-  int fd;
+  sqlite3 *copy; /* opened while the file was empty and had a name; first read when it is complete */
+  int fd;        /* of the copy */
   uint64_t size;    /* of the database in this pass */
   uint64_t copied;  /* bytes that the copy has from earlier passes */
   uint32_t counter; /* of changes, when the pass began */
@@ -130,36 +130,41 @@ static int last_pass(struct scratch *x, char *why) {
   return unlock(x, why);
 }
 
+/* The file for the copy. */
+static int make_file(struct scratch *x, char *why) {
+  char *name = NULL;
+  if (asprintf(&name, "%s/holdfast-sqlite-XXXXXX", x->o->scratch) < 0) return hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
+  x->fd = mkostemp(name, O_CLOEXEC);
+  int rc = 0;
+  if (x->fd < 0) {
+    rc = hf_sqlite_say(why, HOLDFAST_E_CONFIG, "scratch: no file can be made in %.600s: %s", x->o->scratch, strerror(errno));
+  } else {
+    rc = hf_sqlite_open_still(name, true, &x->copy, why);
+    unlink(name);
+  }
+  free(name);
+  return rc;
+}
+
 /* Look for the room beforehand: to fill a disk to the last byte hurts others. */
-static int make_room(struct scratch *x, char *why) {
+static int check_room(struct scratch *x, char *why) {
   struct statvfs v;
   sqlite3_int64 size = 0;
   int rc = x->file->pMethods->xFileSize(x->file, &size);
   if (rc != SQLITE_OK) return said(x, rc, why);
   x->size = (uint64_t)size;
-  if (asprintf(&x->name, "%s/holdfast-sqlite-XXXXXX", x->o->scratch) < 0) {
-    x->name = NULL;
-    return hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
-  }
-  x->fd = mkostemp(x->name, O_CLOEXEC);
-  if (x->fd < 0) {
-    int e = errno;
-    free(x->name);
-    x->name = NULL;
-    return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "scratch: no file can be made in %.600s: %s", x->o->scratch, strerror(e));
-  }
-  if (fstatvfs(x->fd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < x->size) return full(x, why);
-  return 0;
+  return fstatvfs(x->fd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < x->size ? full(x, why) : 0;
 }
 
-static int copy_all(struct scratch *x, sqlite3 **copy, char *why) {
-  int rc = make_room(x, why), passes = 0;
+static int copy_all(struct scratch *x, char *why) {
+  int rc = make_file(x, why), passes = 0;
+  if (rc == 0) rc = check_room(x, why);
   if (rc < 0) return rc;
   do rc = pass(x, false, why);
   while (rc == 0 && x->disturbed && ++passes < PASSES);
   if (rc == 0 && x->disturbed) rc = last_pass(x, why);
   if (rc == 0 && ftruncate(x->fd, (off_t)x->size) != 0) rc = hf_sqlite_say_errno(why, errno, x->o->scratch);
-  return rc < 0 ? rc : hf_sqlite_open_still(x->name, copy, why);
+  return rc;
 }
 
 int hf_sqlite_scratch(const struct hf_sqlite_options *o, sqlite3 *db, const char *path, sqlite3 **copy, char *why) {
@@ -168,10 +173,10 @@ int hf_sqlite_scratch(const struct hf_sqlite_options *o, sqlite3 *db, const char
   *copy = NULL;
   if (!x.buf || !x.old) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
   else if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &x.file) != SQLITE_OK) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: SQLite does not hand out its file", path);
-  else rc = copy_all(&x, copy, why);
-  if (x.name) unlink(x.name);
+  else rc = copy_all(&x, why);
+  if (rc == 0) *copy = x.copy;
+  else sqlite3_close_v2(x.copy);
   if (x.fd >= 0) close(x.fd);
-  free(x.name);
   free(x.buf);
   free(x.old);
   return rc;

@@ -68,8 +68,9 @@ void hf_sqlite_log(const struct holdfast_host *host, int level, const char *fmt,
 int hf_sqlite_options(const struct holdfast_host *host, const struct holdfast_value *values, struct hf_sqlite_options *o, char *why);
 /* A connection to a database that others may use. SQLite waits busy_ms for locks. Schemas are not trusted, writes are refused. */
 int hf_sqlite_open_live(const char *path, int busy_ms, sqlite3 **db, char *why);
-/* A connection to a file that nobody else touches: no locks, no files beside it, no writes. */
-int hf_sqlite_open_still(const char *path, sqlite3 **db, char *why);
+/* A connection to a file that nobody else touches: no locks, no files beside it, no writes. grows: the file is filled before it is read
+ * first; it must not be in write-ahead mode then. */
+int hf_sqlite_open_still(const char *path, bool grows, sqlite3 **db, char *why);
 /* Run statements that give no rows that matter. Returns SQLite's result code. */
 int hf_sqlite_exec(sqlite3 *db, const char *sql);
 /* The first column of the first row as a number or as text (cap bytes). Returns SQLite's result code; SQLITE_DONE: no row. */

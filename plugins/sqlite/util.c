@@ -125,9 +125,9 @@ int hf_sqlite_open_live(const char *path, int busy_ms, sqlite3 **db, char *why) 
   return rc;
 }
 
-int hf_sqlite_open_still(const char *path, sqlite3 **db, char *why) {
+int hf_sqlite_open_still(const char *path, bool grows, sqlite3 **db, char *why) {
   static const char hex[] = "0123456789abcdef";
-  static const char end[] = "?immutable=1&mode=ro";
+  const char *end = grows ? "?nolock=1&mode=ro" : "?immutable=1&mode=ro";
   *db = NULL;
   char *uri = malloc(strlen(path) * 3 + 32), *to = uri;
   if (!uri) return hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
@@ -143,7 +143,7 @@ int hf_sqlite_open_still(const char *path, sqlite3 **db, char *why) {
       *to++ = hex[c & 15];
     }
   }
-  memcpy(to, end, sizeof end);
+  strcpy(to, end);
   int rc = open_any(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, 0, path, db, why);
   free(uri);
   return rc;

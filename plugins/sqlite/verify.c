@@ -40,7 +40,7 @@ static int verify_one(const struct holdfast_host *host, const struct holdfast_va
   if (stat(path, &st) != 0) return hf_sqlite_say_errno(why, errno, path);
   if ((uint64_t)st.st_size != d->pages * d->page_size)
     return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%.500s: has %lld bytes, and had %llu when it was backed up", path, (long long)st.st_size, (unsigned long long)(d->pages * d->page_size));
-  int rc = hf_sqlite_open_still(path, &db, why);
+  int rc = hf_sqlite_open_still(path, false, &db, why);
   if (rc == 0) rc = hf_sqlite_check(host, db, path, true, why);
   if (rc == 0 && values[HF_SQLITE_FOREIGN_KEYS].number != 0) rc = hf_sqlite_check_keys(db, path, why);
   for (uint32_t i = 0; rc == 0 && i < v->count; i++) {

@@ -17,6 +17,7 @@
 #                                                sqlite_stop. Returns when it has it
 # sqlite_pids holds the processes; what sources this ends them in its own cleanup: sqlite_stop, or kill them.
 
+: "${work:?a folder}"
 sqlite_pids=()
 
 sqlite_make() {

@@ -82,7 +82,7 @@ static void check_snapshot(struct hf_sqlite_snapshot *s) {
   }
   free(page);
   fclose(f);
-  assert_int_equal(hf_sqlite_open_still(path_of("copy.db"), &db, why), 0);
+  assert_int_equal(hf_sqlite_open_still(path_of("copy.db"), false, &db, why), 0);
   assert_int_equal(hf_sqlite_text(db, "PRAGMA integrity_check", said, sizeof said), SQLITE_OK);
   assert_string_equal(said, "ok");
   assert_int_equal(hf_sqlite_number(db, "SELECT count(DISTINCT c) FROM t WHERE a % 500 = 0", &n), SQLITE_OK);
