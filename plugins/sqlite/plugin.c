@@ -33,6 +33,8 @@ struct sqlite {
   size_t at; /* database that next takes up */
   size_t failed;
   struct hf_sqlite_snapshot snap;
+  bool ready;          /* snap is of the database that next is to give */
+  struct stat st;      /* of that */
   uint64_t offset;     /* in the stream being read */
   unsigned char *page; /* one page, for reads that are smaller */
   uint64_t page_at;    /* its number, UINT64_MAX: none */
@@ -49,22 +51,6 @@ static void close_sqlite(void *handle) {
   free(x);
 }
 
-static int open_sqlite(const struct holdfast_host *host, const struct holdfast_value *values, void **handle) {
-  char why[HF_SQLITE_WHY];
-  struct sqlite *x = calloc(1, sizeof *x);
-  if (!x) return holdfast_fail(host, HOLDFAST_E_FAILED, "out of memory");
-  x->host = host;
-  int rc = hf_sqlite_options(host, values, &x->o, why);
-  if (rc == 0) rc = hf_sqlite_list_load(values, &x->list, why);
-  if (rc == 0 && !(x->page = malloc(HF_SQLITE_PAGE_MAX))) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
-  if (rc < 0) {
-    close_sqlite(x);
-    return holdfast_fail(host, rc, "%s", why);
-  }
-  *handle = x;
-  return HOLDFAST_OK;
-}
-
 /* Files that cannot be read say so in the system's words, which are clearer than SQLite's. */
 static int readable(const char *path, struct stat *st, char *why) {
   if (stat(path, st) != 0) return hf_sqlite_say_errno(why, errno, path);
@@ -73,9 +59,10 @@ static int readable(const char *path, struct stat *st, char *why) {
   return 0;
 }
 
-static int take_up(struct sqlite *x, struct hf_sqlite_database *d, struct holdfast_entry *e, char *why) {
-  struct stat st;
-  int rc = readable(d->path, &st, why);
+/* Take hold of a state of the database that next is to give. */
+static int take_hold(struct sqlite *x, char *why) {
+  struct hf_sqlite_database *d = &x->list.v[x->at];
+  int rc = readable(d->path, &x->st, why);
   if (rc == 0) rc = hf_sqlite_snapshot_begin(&x->o, d->path, &x->snap, why);
   if (rc < 0) {
     hf_sqlite_snapshot_end(&x->snap);
@@ -83,39 +70,59 @@ static int take_up(struct sqlite *x, struct hf_sqlite_database *d, struct holdfa
   }
   d->page_size = x->snap.page_size;
   d->pages = x->snap.pages;
-  d->mode = st.st_mode & 07777;
-  d->uid = st.st_uid;
-  d->gid = st.st_gid;
+  d->mode = x->st.st_mode & 07777;
+  d->uid = x->st.st_uid;
+  d->gid = x->st.st_gid;
   snprintf(d->journal, sizeof d->journal, "%s", x->snap.is_wal ? "wal" : "rollback");
+  x->ready = true;
+  return 0;
+}
+
+static int open_sqlite(const struct holdfast_host *host, const struct holdfast_value *values, void **handle) {
+  char why[HF_SQLITE_WHY];
+  struct sqlite *x = calloc(1, sizeof *x);
+  if (!x) return holdfast_fail(host, HOLDFAST_E_FAILED, "out of memory");
+  x->host = host;
+  int rc = hf_sqlite_options(host, values, &x->o, why);
+  if (rc == 0) rc = hf_sqlite_list_load(values, &x->list, why);
+  if (rc == 0 && !(x->page = malloc(HF_SQLITE_PAGE_MAX))) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
+  /* If the only one cannot be read, the source cannot. */
+  if (rc == 0 && x->list.n == 1) rc = take_hold(x, why);
+  if (rc < 0) {
+    close_sqlite(x);
+    return holdfast_fail(host, rc, "%s", why);
+  }
+  *handle = x;
+  return HOLDFAST_OK;
+}
+
+static int give(struct sqlite *x, struct holdfast_entry *e) {
+  const struct hf_sqlite_database *d = &x->list.v[x->at];
   e->kind = HOLDFAST_STREAM;
   e->path = d->stream;
   e->size = d->pages * d->page_size;
   e->mode = d->mode;
   e->uid = d->uid;
   e->gid = d->gid;
-  e->mtime = st.st_mtim.tv_sec;
-  e->mtime_nsec = (uint32_t)st.st_mtim.tv_nsec;
+  e->mtime = x->st.st_mtim.tv_sec;
+  e->mtime_nsec = (uint32_t)x->st.st_mtim.tv_nsec;
   e->fixed_chunk = x->o.chunk > d->page_size ? x->o.chunk : d->page_size;
-  if (e->fixed_chunk < 4096) e->fixed_chunk = 4096;
-  e->cookie = x->at;
-  return 0;
+  e->cookie = x->at++;
+  x->ready = false;
+  return 1;
 }
 
-/* A database that cannot be read is a problem of that one, unless there is no other. */
+/* Of several databases one that cannot be read is a problem of its own. */
 static int next(void *handle, struct holdfast_entry *e) {
   struct sqlite *x = handle;
   char why[HF_SQLITE_WHY];
-  hf_sqlite_snapshot_end(&x->snap);
+  if (!x->ready) hf_sqlite_snapshot_end(&x->snap);
   for (; x->at < x->list.n; x->at++) {
-    struct hf_sqlite_database *d = &x->list.v[x->at];
-    int rc = take_up(x, d, e, why);
-    if (rc == 0) {
-      x->at++;
-      return 1;
-    }
-    if (rc == HOLDFAST_E_CANCELED || x->list.n == 1) return holdfast_fail(x->host, rc, "%s", why);
+    int rc = x->ready ? 0 : take_hold(x, why);
+    if (rc == 0) return give(x, e);
+    if (rc == HOLDFAST_E_CANCELED) return holdfast_fail(x->host, rc, "%s", why);
     if (x->failed++ == 0) memcpy(x->first, why, sizeof why);
-    x->host->problem(x->host->ctx, d->stream, rc, why);
+    x->host->problem(x->host->ctx, x->list.v[x->at].stream, rc, why);
   }
   if (x->failed > 0 && x->failed == x->list.n) return holdfast_fail(x->host, HOLDFAST_E_FAILED, "none of the %zu databases can be read; the first: %.700s", x->list.n, x->first);
   return 0;

@@ -17,7 +17,7 @@
 struct arrived {
   const struct hf_sqlite_database *d; /* NULL: there is no state (a folder only) */
   char *path;                         /* in place: where it is to go */
-  char *temp;                         /* where it is now; in a folder the name it keeps */
+  char *temp;                         /* where it is now; NULL: it is where it belongs */
   struct hf_sqlite_old old;
 };
 
@@ -91,8 +91,20 @@ static int make_file(struct restore *r, struct arrived *a) {
   return e == ENOSPC || e == EDQUOT || e == EFBIG ? out_of_room(r, r->in_place ? a->path : a->temp) : 0;
 }
 
+/* A stream that turned out to be damaged has no end. */
+static void drop_unfinished(struct restore *r) {
+  if (r->fd < 0) return;
+  close(r->fd);
+  r->fd = -1;
+  struct arrived *a = &r->v[--r->n];
+  if (a->temp) unlink(a->temp);
+  free(a->temp);
+  free(a->path);
+}
+
 int hf_sqlite_restore_begin(void *handle, const char *stream, uint64_t size) {
   struct restore *r = handle;
+  drop_unfinished(r);
   const struct hf_sqlite_database *d = hf_sqlite_list_stream(&r->list, stream);
   if (!d && (r->in_place || r->list.n > 0))
     return holdfast_fail(r->host, HOLDFAST_E_CORRUPT, "%.200s: the state kept with the snapshot does not say which database this is; restore it to a folder with recover.sh or holdfast cat", stream);
@@ -133,13 +145,17 @@ int hf_sqlite_restore_end(void *handle) {
   struct restore *r = handle;
   struct arrived *a = &r->v[r->n - 1];
   int rc = 0;
+  if (r->fd < 0) return holdfast_fail(r->host, HOLDFAST_E_FAILED, "the end of a stream that has not begun");
   if (r->got != r->size) rc = hf_sqlite_say(r->why, HOLDFAST_E_CORRUPT, "%.600s: %llu bytes were announced, %llu have come", a->temp, (unsigned long long)r->size, (unsigned long long)r->got);
   if (rc == 0) rc = dress(r, a);
   if (rc == 0 && fsync(r->fd) != 0) rc = hf_sqlite_say_errno(r->why, errno, a->temp);
   close(r->fd);
   r->fd = -1;
-  if (rc == 0 && r->in_place && !r->o.quick && !r->o.full) return HOLDFAST_OK;
-  if (rc == 0 && r->in_place) {
+  if (rc == 0 && !r->in_place) {
+    free(a->temp);
+    a->temp = NULL; /* it stays, whatever becomes of the others */
+  }
+  if (rc == 0 && r->in_place && (r->o.quick || r->o.full)) {
     sqlite3 *db = NULL;
     rc = hf_sqlite_open_still(a->temp, false, &db, r->why);
     if (rc == 0) rc = hf_sqlite_check(r->host, db, a->path, r->o.full, r->why);
@@ -174,20 +190,14 @@ static int replace_all(struct restore *r) {
 
 int hf_sqlite_restore_finish(void *handle, int complete) {
   struct restore *r = handle;
-  if (!complete) return HOLDFAST_OK; /* close removes what has come */
-  int rc = r->in_place ? replace_all(r) : 0;
-  if (rc == 0 && !r->in_place) {
-    for (size_t i = 0; i < r->n; i++) {
-      free(r->v[i].temp);
-      r->v[i].temp = NULL; /* it stays */
-    }
-  }
-  return told(r, rc);
+  drop_unfinished(r);
+  /* In place it is all or nothing: close removes what has come. */
+  return r->in_place && complete ? told(r, replace_all(r)) : HOLDFAST_OK;
 }
 
 void hf_sqlite_restore_close(void *handle) {
   struct restore *r = handle;
-  if (r->fd >= 0) close(r->fd);
+  drop_unfinished(r);
   for (size_t i = 0; i < r->n; i++) {
     hf_sqlite_old_release(&r->v[i].old);
     if (r->v[i].temp) unlink(r->v[i].temp);

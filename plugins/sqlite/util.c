@@ -57,7 +57,7 @@ int hf_sqlite_say_db(char *why, sqlite3 *db, int rc, const char *path) {
   case SQLITE_READONLY:
     status = HOLDFAST_E_AUTH;
     if (rc == SQLITE_READONLY_ROLLBACK) hint = ": a killed program left a journal that has to be rolled back first, and this account may not write to the database";
-    else hint = ": this account may not write to it";
+    else hint = ": in write-ahead mode SQLite makes files beside a database that nobody has open, which this account may not (run as root or, with user =, as its owner)";
     break;
   case SQLITE_FULL: status = HOLDFAST_E_NO_SPACE; break;
   default: break;

@@ -237,7 +237,7 @@ sqlite_make "$bad/the.db" wal 100
 sqlite_hold "$bad/the.db" "SELECT n FROM counter"
 sqlite3 "$bad/the.db" "UPDATE counter SET n = 1" # leaves it in the log
 truncate -s -8192 "$bad/the.db"
-fails 'the.db: .*(malformed|ends before)' "a truncated file with a log"
+fails 'the.db: .*(malformed|ends before|btreeInitPage|Tree [0-9]+ page)' "a truncated file with a log"
 sqlite_stop
 rm "$bad"/the.db*
 for mode in delete wal; do
@@ -306,6 +306,13 @@ if [ "$(id -u)" -eq 0 ]; then
   chmod 600 "$bad/the.db"
   source_of "database = $bad/the.db" "user = nobody"
   fails 'the.db: cannot be read by this account \(Permission denied\)' "no permission"
+  rm "$bad/the.db"
+  sqlite_make "$bad/the.db" wal 10
+  fails 'the.db: attempt to write a readonly database: in write-ahead mode' "no permission for the files beside a database in write-ahead mode"
+  sqlite_hold "$bad/the.db" "SELECT n FROM counter"
+  hf backup
+  exits 0 "which a program that runs has made already: reading is enough"
+  sqlite_stop
 
   disk=$work/disk
   mkdir "$disk"
