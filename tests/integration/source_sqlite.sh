@@ -211,6 +211,21 @@ hf restore latest data --in-place --yes
 exits 0 "in place of nothing"
 ok "it is there again" sqlite_sound "$at"
 
+# Of several databases all are replaced, or none.
+sqlite_make "$place/other.db" wal 10
+source_of "database = $place/delete.db" "database = $place/other.db" "busy-timeout = 1s"
+must backup
+for f in delete other; do sqlite3 "$place/$f.db" "UPDATE counter SET n = 9"; done
+sqlite_hold "$place/other.db" "SELECT n FROM counter"
+hf restore latest data --in-place --yes
+[ $rc -ne 0 ]
+result $? "one of two databases is in use"
+is "$(for f in delete other; do sqlite3 "$place/$f.db" "SELECT n FROM counter"; done | tr '\n' ' ')" "9 9 " "neither is replaced"
+sqlite_stop
+hf restore latest data --in-place --yes
+exits 0 "and both when it is free"
+is "$(for f in delete other; do sqlite3 "$place/$f.db" "SELECT n FROM counter"; done | tr '\n' ' ')" "0 0 " "both are replaced"
+
 # ---- trouble
 
 bad=$work/bad
@@ -228,6 +243,13 @@ rm "$bad/the.db"
 sqlite_make "$bad/the.db" delete 100
 corrupt "$bad/the.db"
 fails 'the.db: .*(malformed|btreeInitPage|Tree [0-9]+ page|invalid page)' "a corrupt page, in SQLite's words"
+sed -i 's/^busy-timeout = 1s/&\ncheck = none/' "$M"
+hf backup
+exits 0 "check = none stores it as it is"
+hf drill latest data
+exits 1 "and a drill finds out"
+says 'the.db: .*(malformed|btreeInitPage|Tree [0-9]+ page|invalid page)' "in the same words"
+sed -i '/^check = none/d' "$M"
 rm "$bad/the.db"
 sqlite_make "$bad/the.db" delete 100
 truncate -s -8192 "$bad/the.db"
