@@ -39,7 +39,8 @@ int hf_sqlite_check(const struct holdfast_host *host, sqlite3 *db, const char *p
   sqlite3_collation_needed(db, &needed, collation_needed);
   int rc = run_check(db, path, full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", why);
   if (rc < 0 && full && needed) {
-    hf_sqlite_log(host, HOLDFAST_LOG_WARNING, "%.300s: has a sort order that only its own program knows, so that the order of its indexes cannot be checked", path);
+    hf_sqlite_log(host, HOLDFAST_LOG_WARNING, "%.300s: has a sort order that only its own program knows, so that the order of its indexes cannot be checked",
+                  path);
     rc = run_check(db, path, "PRAGMA quick_check(1)", why);
   }
   /* SQLITE_ERROR is what a function or module that is not there comes to; damage has codes of its own. */
@@ -56,8 +57,8 @@ int hf_sqlite_check_keys(sqlite3 *db, const char *path, char *why) {
   int status = 0, rc = sqlite3_prepare_v2(db, "PRAGMA foreign_key_check", -1, &st, NULL);
   if (rc == SQLITE_OK) rc = sqlite3_step(st);
   if (rc == SQLITE_ROW)
-    status = hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%.300s: foreign_key_check: row %lld of table %.100s refers to a row of table %.100s that is not there", path,
-                           (long long)sqlite3_column_int64(st, 1), (const char *)sqlite3_column_text(st, 0), (const char *)sqlite3_column_text(st, 2));
+    status = hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%.300s: foreign_key_check: row %lld of table %.100s refers to a row of table %.100s that is not there",
+                           path, (long long)sqlite3_column_int64(st, 1), (const char *)sqlite3_column_text(st, 0), (const char *)sqlite3_column_text(st, 2));
   else if (rc != SQLITE_DONE) status = hf_sqlite_say_db(why, db, rc, path);
   sqlite3_finalize(st);
   return status;
@@ -86,7 +87,10 @@ int hf_sqlite_check_assertion(sqlite3 *db, const char *path, const char *sql, ch
       status = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.300s: assert = %.300s: %.200s", path, sql, sqlite3_errmsg(db));
     } else if (rc == SQLITE_DONE || !is_true(st)) {
       const char *got = rc == SQLITE_DONE ? NULL : (const char *)sqlite3_column_text(st, 0);
-      status = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.300s: assert = %.300s: not true: the answer is %.100s", path, sql, rc == SQLITE_DONE ? "no row" : got ? (*got ? got : "empty") : "NULL");
+      status = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.300s: assert = %.300s: not true: the answer is %.100s", path, sql,
+                             rc == SQLITE_DONE ? "no row"
+                             : got             ? (*got ? got : "empty")
+                                               : "NULL");
     }
   }
   sqlite3_finalize(st);

@@ -86,10 +86,12 @@ static int add_literal(struct hf_sqlite_list *l, const char *path, bool may_lack
   struct stat st;
   if (stat(path, &st) != 0) {
     if ((errno == ENOENT || errno == ENOTDIR) && may_lack) return 0;
-    if (errno == ENOENT || errno == ENOTDIR) return hf_sqlite_say(why, HOLDFAST_E_NOT_FOUND, "database = %.600s: there is no such file (ignore-missing = yes passes over it)", path);
+    if (errno == ENOENT || errno == ENOTDIR)
+      return hf_sqlite_say(why, HOLDFAST_E_NOT_FOUND, "database = %.600s: there is no such file (ignore-missing = yes passes over it)", path);
     return hf_sqlite_say_errno(why, errno, path);
   }
-  if (!S_ISREG(st.st_mode)) return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "database = %.600s: not a file; for all databases in a folder write a pattern, as in /folder/*.db", path);
+  if (!S_ISREG(st.st_mode))
+    return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "database = %.600s: not a file; for all databases in a folder write a pattern, as in /folder/*.db", path);
   return add_path(l, path, why);
 }
 
@@ -163,7 +165,8 @@ int hf_sqlite_list_load(const struct holdfast_value *values, struct hf_sqlite_li
   if (rc == 0 && l.n > 1) qsort(l.v, l.n, sizeof *l.v, by_path);
   if (rc == 0) rc = name_all(&l, why);
   if (rc == 0 && hf_sqlite_state_size(&l) > HF_SQLITE_STATE_MAX)
-    rc = hf_sqlite_say(why, HOLDFAST_E_CONFIG, "%zu databases are too many for one source: what has to be kept about them exceeds 64 KiB; make several sources of them", l.n);
+    rc = hf_sqlite_say(why, HOLDFAST_E_CONFIG,
+                       "%zu databases are too many for one source: what has to be kept about them exceeds 64 KiB; make several sources of them", l.n);
   if (rc < 0) hf_sqlite_list_free(&l);
   else *out = l;
   return rc;

@@ -13,16 +13,26 @@
 #define READ_MAX (4u << 20)
 
 static const struct holdfast_setting settings[] = {
-  [HF_SQLITE_DATABASE] = {"database", HOLDFAST_STRING, HOLDFAST_REQUIRED | HOLDFAST_LIST, NULL, NULL, "A database file, or a pattern such as /srv/*/app.db"},
-  [HF_SQLITE_EXCLUDE] = {"exclude", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, "A pattern of what to leave out of the patterns above: of a path, or without a slash of a name"},
-  [HF_SQLITE_IGNORE_MISSING] = {"ignore-missing", HOLDFAST_BOOL, 0, "no", NULL, "Pass over a database that does not exist and a pattern that matches nothing"},
-  [HF_SQLITE_BUSY_TIMEOUT] = {"busy-timeout", HOLDFAST_DURATION, 0, "10s", NULL, "How long to wait for another program's lock"},
-  [HF_SQLITE_CHECK] = {"check", HOLDFAST_CHOICE, 0, "quick", "none|quick|full", "Which check of SQLite a database has to pass before it is stored"},
-  [HF_SQLITE_CHUNK] = {"chunk", HOLDFAST_SIZE, 0, "64K", NULL, "Size of the pieces that are stored anew when a page in them changes: a power of two from 4K to 4M"},
-  [HF_SQLITE_SCRATCH] = {"scratch", HOLDFAST_PATH, 0, NULL, NULL, "Folder for the copy of a database that is not in write-ahead mode; default TMPDIR or /var/tmp"},
-  [HF_SQLITE_HOLD_LOCK] = {"hold-lock", HOLDFAST_BOOL, 0, "yes", NULL, "Make writers wait for a whole pass when a database that is not in write-ahead mode never rests"},
-  [HF_SQLITE_FOREIGN_KEYS] = {"foreign-keys", HOLDFAST_BOOL, 0, "yes", NULL, "Run foreign_key_check in a drill"},
-  [HF_SQLITE_ASSERT] = {"assert", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, "A query that must be true of the restored copy in a drill; DATABASE: QUERY for one of several"},
+  [HF_SQLITE_DATABASE] = {"database", HOLDFAST_STRING, HOLDFAST_REQUIRED | HOLDFAST_LIST, NULL, NULL,
+    "A database file, or a pattern such as /srv/*/app.db"},
+  [HF_SQLITE_EXCLUDE] = {"exclude", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL,
+    "A pattern of what to leave out of the patterns above: of a path, or without a slash of a name"},
+  [HF_SQLITE_IGNORE_MISSING] = {"ignore-missing", HOLDFAST_BOOL, 0, "no", NULL,
+    "Pass over a database that does not exist and a pattern that matches nothing"},
+  [HF_SQLITE_BUSY_TIMEOUT] = {"busy-timeout", HOLDFAST_DURATION, 0, "10s", NULL,
+    "How long to wait for another program's lock"},
+  [HF_SQLITE_CHECK] = {"check", HOLDFAST_CHOICE, 0, "quick", "none|quick|full",
+    "Which check of SQLite a database has to pass before it is stored"},
+  [HF_SQLITE_CHUNK] = {"chunk", HOLDFAST_SIZE, 0, "64K", NULL,
+    "Size of the pieces that are stored anew when a page in them changes: a power of two from 4K to 4M"},
+  [HF_SQLITE_SCRATCH] = {"scratch", HOLDFAST_PATH, 0, NULL, NULL,
+    "Folder for the copy of a database that is not in write-ahead mode; default TMPDIR or /var/tmp"},
+  [HF_SQLITE_HOLD_LOCK] = {"hold-lock", HOLDFAST_BOOL, 0, "yes", NULL,
+    "Make writers wait for a whole pass when a database that is not in write-ahead mode never rests"},
+  [HF_SQLITE_FOREIGN_KEYS] = {"foreign-keys", HOLDFAST_BOOL, 0, "yes", NULL,
+    "Run foreign_key_check in a drill"},
+  [HF_SQLITE_ASSERT] = {"assert", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL,
+    "A query that must be true of the restored copy in a drill; DATABASE: QUERY for one of several"},
   [HF_SQLITE_N_SETTINGS] = {NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -55,7 +65,8 @@ static void close_sqlite(void *handle) {
 static int readable(const char *path, struct stat *st, char *why) {
   if (stat(path, st) != 0) return hf_sqlite_say_errno(why, errno, path);
   if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
-    return hf_sqlite_say(why, HOLDFAST_E_AUTH, "%.600s: cannot be read by this account (%s); run as root, or as its owner (user = in the manifest)", path, strerror(errno));
+    return hf_sqlite_say(why, HOLDFAST_E_AUTH, "%.600s: cannot be read by this account (%s); run as root, or as its owner (user = in the manifest)", path,
+                         strerror(errno));
   return 0;
 }
 
@@ -124,7 +135,8 @@ static int next(void *handle, struct holdfast_entry *e) {
     if (x->failed++ == 0) memcpy(x->first, why, sizeof why);
     x->host->problem(x->host->ctx, x->list.v[x->at].stream, rc, why);
   }
-  if (x->failed > 0 && x->failed == x->list.n) return holdfast_fail(x->host, HOLDFAST_E_FAILED, "none of the %zu databases can be read; the first: %.700s", x->list.n, x->first);
+  if (x->failed > 0 && x->failed == x->list.n)
+    return holdfast_fail(x->host, HOLDFAST_E_FAILED, "none of the %zu databases can be read; the first: %.700s", x->list.n, x->first);
   return 0;
 }
 
@@ -215,7 +227,9 @@ static int probe(const struct holdfast_host *host, const struct holdfast_value *
     if (rc == 0 && stat(list.v[i].path, &st) == 0) bytes += (uint64_t)st.st_size;
   }
   if (rc < 0) rc = holdfast_fail(host, rc, "%s", why);
-  else rc = holdfast_fail(host, HOLDFAST_OK, "would read %zu database%s, %llu MiB", list.n, list.n == 1 ? "" : "s", (unsigned long long)((bytes + (1 << 20) - 1) >> 20));
+  else
+    rc = holdfast_fail(host, HOLDFAST_OK, "would read %zu database%s, %llu MiB", list.n, list.n == 1 ? "" : "s",
+                       (unsigned long long)((bytes + (1 << 20) - 1) >> 20));
   hf_sqlite_list_free(&list);
   return rc;
 }

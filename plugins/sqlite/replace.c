@@ -54,7 +54,9 @@ static void name_of(long pid, char *out, size_t cap) {
 
 /* ---- holding the old one ---- */
 
-static int in_use(const char *path, char *why) { return hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: a program is using it: stop that program, then restore again", path); }
+static int in_use(const char *path, char *why) {
+  return hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: a program is using it: stop that program, then restore again", path);
+}
 
 /* SQLite's exclusive lock. Returns its result code. */
 static int lock(sqlite3 *db) {

@@ -39,14 +39,16 @@ static int told(struct restore *r, int rc) { return rc < 0 ? holdfast_fail(r->ho
 int hf_sqlite_restore_open(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_restore *how, void **handle) {
   struct hf_sqlite_options o;
   char why[HF_SQLITE_WHY];
-  if (how->mode != HOLDFAST_RESTORE_TO_DIR && how->mode != HOLDFAST_RESTORE_IN_PLACE) return holdfast_fail(host, HOLDFAST_E_UNSUPPORTED, "a way to restore that is not known (%u)", (unsigned)how->mode);
+  if (how->mode != HOLDFAST_RESTORE_TO_DIR && how->mode != HOLDFAST_RESTORE_IN_PLACE)
+    return holdfast_fail(host, HOLDFAST_E_UNSUPPORTED, "a way to restore that is not known (%u)", (unsigned)how->mode);
   int rc = hf_sqlite_options(host, values, &o, why);
   if (rc < 0) return holdfast_fail(host, rc, "%s", why);
   struct restore *r = calloc(1, sizeof *r);
   if (!r) return holdfast_fail(host, HOLDFAST_E_FAILED, "out of memory");
   *r = (struct restore){.host = host, .o = o, .in_place = how->mode == HOLDFAST_RESTORE_IN_PLACE, .directory = how->directory, .fd = -1};
   rc = hf_sqlite_state_read(how->state, &r->list, r->why);
-  if (rc == 0 && !r->in_place && (!how->directory || *how->directory != '/')) rc = hf_sqlite_say(r->why, HOLDFAST_E_CONFIG, "the folder to restore to is not absolute");
+  if (rc == 0 && !r->in_place && (!how->directory || *how->directory != '/'))
+    rc = hf_sqlite_say(r->why, HOLDFAST_E_CONFIG, "the folder to restore to is not absolute");
   if (rc < 0) {
     rc = told(r, rc);
     hf_sqlite_restore_close(r);
@@ -58,7 +60,9 @@ int hf_sqlite_restore_open(const struct holdfast_host *host, const struct holdfa
 
 /* ---- one stream ---- */
 
-static int out_of_room(struct restore *r, const char *path) { return hf_sqlite_say(r->why, HOLDFAST_E_NO_SPACE, "%.600s: no room for %llu MiB", path, (unsigned long long)(r->size >> 20) + 1); }
+static int out_of_room(struct restore *r, const char *path) {
+  return hf_sqlite_say(r->why, HOLDFAST_E_NO_SPACE, "%.600s: no room for %llu MiB", path, (unsigned long long)(r->size >> 20) + 1);
+}
 
 static int name_both(struct restore *r, struct arrived *a, const char *stream) {
   int n;
@@ -76,7 +80,8 @@ static int name_both(struct restore *r, struct arrived *a, const char *stream) {
 /* The file to be written, private until it is complete. */
 static int make_file(struct restore *r, struct arrived *a) {
   struct stat st;
-  if (r->in_place && lstat(a->path, &st) == 0 && !S_ISREG(st.st_mode)) return hf_sqlite_say(r->why, HOLDFAST_E_EXISTS, "%.600s: is no file now, but a link, a folder or the like: move it away first", a->path);
+  if (r->in_place && lstat(a->path, &st) == 0 && !S_ISREG(st.st_mode))
+    return hf_sqlite_say(r->why, HOLDFAST_E_EXISTS, "%.600s: is no file now, but a link, a folder or the like: move it away first", a->path);
   r->fd = r->in_place ? mkostemp(a->temp, O_CLOEXEC) : open(a->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (r->fd < 0) {
     int e = errno;
@@ -107,7 +112,8 @@ int hf_sqlite_restore_begin(void *handle, const char *stream, uint64_t size) {
   drop_unfinished(r);
   const struct hf_sqlite_database *d = hf_sqlite_list_stream(&r->list, stream);
   if (!d && (r->in_place || r->list.n > 0))
-    return holdfast_fail(r->host, HOLDFAST_E_CORRUPT, "%.200s: the state kept with the snapshot does not say which database this is; restore it to a folder with recover.sh or holdfast cat", stream);
+    return holdfast_fail(r->host, HOLDFAST_E_CORRUPT,
+                         "%.200s: the state kept with the snapshot does not say which database this is; get it with recover.sh or holdfast cat", stream);
   struct arrived *grown = realloc(r->v, (r->n + 1) * sizeof *r->v);
   if (!grown) return holdfast_fail(r->host, HOLDFAST_E_FAILED, "out of memory");
   r->v = grown;
@@ -137,7 +143,9 @@ int hf_sqlite_restore_write(void *handle, const void *buf, size_t n) {
 /* Owner and mode as they were. In a folder only root can give a file away, and nobody minds if it cannot. */
 static int dress(struct restore *r, const struct arrived *a) {
   if (!a->d) return 0;
-  if (fchown(r->fd, a->d->uid, a->d->gid) != 0 && r->in_place) return hf_sqlite_say(r->why, HOLDFAST_E_AUTH, "%.500s: cannot give it back to its owner (%u:%u): %s", a->path, (unsigned)a->d->uid, (unsigned)a->d->gid, strerror(errno));
+  if (fchown(r->fd, a->d->uid, a->d->gid) != 0 && r->in_place)
+    return hf_sqlite_say(r->why, HOLDFAST_E_AUTH, "%.500s: cannot give it back to its owner (%u:%u): %s", a->path, (unsigned)a->d->uid, (unsigned)a->d->gid,
+                         strerror(errno));
   return fchmod(r->fd, a->d->mode) == 0 ? 0 : hf_sqlite_say_errno(r->why, errno, a->temp);
 }
 
@@ -146,7 +154,9 @@ int hf_sqlite_restore_end(void *handle) {
   struct arrived *a = &r->v[r->n - 1];
   int rc = 0;
   if (r->fd < 0) return holdfast_fail(r->host, HOLDFAST_E_FAILED, "the end of a stream that has not begun");
-  if (r->got != r->size) rc = hf_sqlite_say(r->why, HOLDFAST_E_CORRUPT, "%.600s: %llu bytes were announced, %llu have come", a->temp, (unsigned long long)r->size, (unsigned long long)r->got);
+  if (r->got != r->size)
+    rc = hf_sqlite_say(r->why, HOLDFAST_E_CORRUPT, "%.600s: %llu bytes were announced, %llu have come", a->temp, (unsigned long long)r->size,
+                       (unsigned long long)r->got);
   if (rc == 0) rc = dress(r, a);
   if (rc == 0 && fsync(r->fd) != 0) rc = hf_sqlite_say_errno(r->why, errno, a->temp);
   close(r->fd);

@@ -58,7 +58,8 @@ static int look(struct scratch *x, bool first, char *why) {
   if (rc == SQLITE_OK) rc = hf_sqlite_number(x->db, "PRAGMA page_count", &pages);
   if (rc == SQLITE_OK) rc = hf_sqlite_number(x->db, "PRAGMA page_size", &page_size);
   if (rc != SQLITE_OK) return said(x, rc, why);
-  if (h[19] == 2) return hf_sqlite_say(why, HOLDFAST_E_TRANSIENT, "%.600s: was changed to write-ahead mode while it was read; the next run reads it so", x->path);
+  if (h[19] == 2)
+    return hf_sqlite_say(why, HOLDFAST_E_TRANSIENT, "%.600s: was changed to write-ahead mode while it was read; the next run reads it so", x->path);
   uint32_t counter = (uint32_t)h[24] << 24 | (uint32_t)h[25] << 16 | (uint32_t)h[26] << 8 | h[27];
   uint64_t size = (uint64_t)pages * (uint64_t)page_size;
   if (first) {
@@ -72,8 +73,9 @@ static int look(struct scratch *x, bool first, char *why) {
 }
 
 static int full(const struct scratch *x, char *why) {
-  return hf_sqlite_say(why, HOLDFAST_E_NO_SPACE, "%.300s: no room in %.300s for a copy of %llu MiB (scratch = names another folder; a database in write-ahead mode needs none)", x->path, x->o->scratch,
-                       (unsigned long long)(x->size >> 20) + 1);
+  return hf_sqlite_say(why, HOLDFAST_E_NO_SPACE,
+                       "%.300s: no room in %.300s for a copy of %llu MiB (scratch = names another folder; a database in write-ahead mode needs none)",
+                       x->path, x->o->scratch, (unsigned long long)(x->size >> 20) + 1);
 }
 
 static int put(struct scratch *x, uint64_t offset, size_t n, char *why) {
@@ -120,13 +122,17 @@ static int pass(struct scratch *x, bool held, char *why) {
 
 static int last_pass(struct scratch *x, char *why) {
   struct timespec a, b;
-  if (!x->o->hold_lock) return hf_sqlite_say(why, HOLDFAST_E_TRANSIENT, "%.600s: was written to during each of %d attempts to copy it (hold-lock = yes makes writers wait; write-ahead mode needs neither)", x->path, PASSES);
+  if (!x->o->hold_lock)
+    return hf_sqlite_say(why, HOLDFAST_E_TRANSIENT,
+                         "%.600s: was written to during each of %d attempts to copy it (hold-lock = yes makes writers wait; write-ahead mode needs neither)",
+                         x->path, PASSES);
   int rc = lock(x, why);
   clock_gettime(CLOCK_MONOTONIC, &a);
   if (rc == 0) rc = pass(x, true, why);
   if (rc < 0) return rc;
   clock_gettime(CLOCK_MONOTONIC, &b);
-  hf_sqlite_log(x->o->host, HOLDFAST_LOG_NOTICE, "%.600s: is written to all the time: writers had to wait for %lld ms", x->path, (long long)(b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000);
+  hf_sqlite_log(x->o->host, HOLDFAST_LOG_NOTICE, "%.600s: is written to all the time: writers had to wait for %lld ms", x->path,
+                (long long)(b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000);
   return unlock(x, why);
 }
 
@@ -172,7 +178,8 @@ int hf_sqlite_scratch(const struct hf_sqlite_options *o, sqlite3 *db, const char
   int rc = 0;
   *copy = NULL;
   if (!x.buf || !x.old) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
-  else if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &x.file) != SQLITE_OK) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: SQLite does not hand out its file", path);
+  else if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &x.file) != SQLITE_OK)
+    rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: SQLite does not hand out its file", path);
   else rc = copy_all(&x, why);
   if (rc == 0) *copy = x.copy;
   else sqlite3_close_v2(x.copy);

@@ -62,7 +62,8 @@ static int begin_wal(const struct hf_sqlite_options *o, struct hf_sqlite_snapsho
   struct index_header before, after;
   /* The transaction of begin() has mapped it; the mapping stays as long as the connection does. */
   if (s->file->pMethods->iVersion >= 2) s->file->pMethods->xShmMap(s->file, 0, INDEX_REGION, 0, &shm);
-  if (!shm) return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED, "%.600s: its write-ahead log is not shared with other programs, so it cannot be read from here", path);
+  if (!shm)
+    return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED, "%.600s: its write-ahead log is not shared with other programs, so it cannot be read from here", path);
   bool same = false;
   for (int i = 0; i < TRIES && !same; i++) {
     if (o->host->cancelled(o->host->ctx)) return hf_sqlite_say(why, HOLDFAST_E_CANCELED, "stopped");
@@ -74,11 +75,13 @@ static int begin_wal(const struct hf_sqlite_options *o, struct hf_sqlite_snapsho
   }
   if (!same) return hf_sqlite_say(why, HOLDFAST_E_TRANSIENT, "%.600s: is written to so fast that no moment between two transactions was found", path);
   uint32_t last = native32(after.raw + 16);
-  if (native32(after.raw) != INDEX_VERSION) return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED, "%.600s: its wal-index has another format than this plugin knows (%u)", path, native32(after.raw));
+  if (native32(after.raw) != INDEX_VERSION)
+    return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED, "%.600s: its wal-index has another format than this plugin knows (%u)", path, native32(after.raw));
   if (after.in_file >= last) return 0;
   char reason[HF_SQLITE_WHY];
   int rc = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &s->wal);
-  if (rc != SQLITE_OK || !s->wal || !s->wal->pMethods) return hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: SQLite does not hand out its write-ahead log", path);
+  if (rc != SQLITE_OK || !s->wal || !s->wal->pMethods)
+    return hf_sqlite_say(why, HOLDFAST_E_FAILED, "%.600s: SQLite does not hand out its write-ahead log", path);
   rc = hf_sqlite_wal_frames(read_log, s->wal, s->page_size, after.raw + 32, last, native32(after.raw + 20), &s->frames, reason);
   return rc < 0 ? hf_sqlite_say(why, rc, "%.300s: %.500s", path, reason) : 0;
 }

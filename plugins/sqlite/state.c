@@ -76,8 +76,9 @@ char *hf_sqlite_state_write(const struct hf_sqlite_list *l) {
     char mode[16], *path = escape(d->path), *file = escape(d->file);
     snprintf(mode, sizeof mode, "%04o", (unsigned)d->mode & 07777);
     if (d->read && path && file)
-      good = json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", d->stream, "file", file, "path", path, "page_size", (json_int_t)d->page_size, "pages", (json_int_t)d->pages,
-                                                  "journal", d->journal, "mode", mode, "uid", (json_int_t)d->uid, "gid", (json_int_t)d->gid)) == 0;
+      good = json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", d->stream, "file", file, "path", path, "page_size",
+                                                  (json_int_t)d->page_size, "pages", (json_int_t)d->pages, "journal", d->journal, "mode", mode, "uid",
+                                                  (json_int_t)d->uid, "gid", (json_int_t)d->gid)) == 0;
     else good = path && file;
     free(path);
     free(file);
@@ -94,8 +95,8 @@ static bool name_is_safe(const char *p) { return p && *p && !strchr(p, '/') && s
 static bool read_one(const json_t *j, struct hf_sqlite_list *l) {
   const char *stream, *file, *path, *journal, *mode;
   json_int_t page_size, pages, uid, gid;
-  if (json_unpack((json_t *)(uintptr_t)j, "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", &stream, "file", &file, "path", &path, "page_size", &page_size, "pages", &pages, "journal", &journal, "mode", &mode,
-                  "uid", &uid, "gid", &gid) != 0)
+  if (json_unpack((json_t *)(uintptr_t)j, "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", &stream, "file", &file, "path", &path, "page_size", &page_size,
+                  "pages", &pages, "journal", &journal, "mode", &mode, "uid", &uid, "gid", &gid) != 0)
     return false;
   struct hf_sqlite_database *d = hf_sqlite_list_add(l);
   if (!d) return false;
@@ -110,8 +111,8 @@ static bool read_one(const json_t *j, struct hf_sqlite_list *l) {
   d->mode = (uint32_t)strtoul(mode, &end, 8);
   d->uid = (uint32_t)uid;
   d->gid = (uint32_t)gid;
-  return name_is_safe(d->stream) && name_is_safe(d->file) && d->path && d->path[0] == '/' && *end == '\0' && d->mode <= 07777 && uid >= 0 && uid < UINT32_MAX && gid >= 0 && gid < UINT32_MAX &&
-         page_size >= 0 && page_size <= HF_SQLITE_PAGE_MAX && pages >= 0;
+  return name_is_safe(d->stream) && name_is_safe(d->file) && d->path && d->path[0] == '/' && *end == '\0' && d->mode <= 07777 && uid >= 0 &&
+         uid < UINT32_MAX && gid >= 0 && gid < UINT32_MAX && page_size >= 0 && page_size <= HF_SQLITE_PAGE_MAX && pages >= 0;
 }
 
 int hf_sqlite_state_read(const char *state, struct hf_sqlite_list *out, char *why) {

@@ -56,8 +56,11 @@ int hf_sqlite_say_db(char *why, sqlite3 *db, int rc, const char *path) {
     break;
   case SQLITE_READONLY:
     status = HOLDFAST_E_AUTH;
-    if (rc == SQLITE_READONLY_ROLLBACK) hint = ": a killed program left a journal that has to be rolled back first, and this account may not write to the database";
-    else hint = ": in write-ahead mode SQLite makes files beside a database that nobody has open, which this account may not (run as root or, with user =, as its owner)";
+    if (rc == SQLITE_READONLY_ROLLBACK)
+      hint = ": a killed program left a journal that has to be rolled back first, and this account may not write to the database";
+    else
+      hint = ": in write-ahead mode SQLite makes files beside a database that nobody has open, which this account may not "
+             "(run as root or, with user =, as its owner)";
     break;
   case SQLITE_FULL: status = HOLDFAST_E_NO_SPACE; break;
   default: break;
@@ -77,7 +80,8 @@ void hf_sqlite_log(const struct holdfast_host *host, int level, const char *fmt,
 int hf_sqlite_options(const struct holdfast_host *host, const struct holdfast_value *values, struct hf_sqlite_options *o, char *why) {
   int64_t wait = values[HF_SQLITE_BUSY_TIMEOUT].number, chunk = values[HF_SQLITE_CHUNK].number;
   if (wait > 86400) return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "busy-timeout: at most a day");
-  if (chunk < 4096 || chunk > 4 << 20 || (chunk & (chunk - 1)) != 0) return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "chunk: a power of two from 4K to 4M, such as 64K");
+  if (chunk < 4096 || chunk > 4 << 20 || (chunk & (chunk - 1)) != 0)
+    return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "chunk: a power of two from 4K to 4M, such as 64K");
   const char *check = values[HF_SQLITE_CHECK].strings[0], *scratch = values[HF_SQLITE_SCRATCH].count ? values[HF_SQLITE_SCRATCH].strings[0] : NULL;
   if (!scratch) scratch = getenv("TMPDIR");
   *o = (struct hf_sqlite_options){

@@ -28,18 +28,22 @@ static int check_names(const struct holdfast_value *v, const struct hf_sqlite_li
     size_t n, found = 0;
     split(v->strings[i], &n);
     for (size_t k = 0; n > 0 && k < l->n; k++) found += is_called(&l->v[k], v->strings[i], n);
-    if (n > 0 && found == 0) return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "assert = %.500s: the snapshot has no database %.*s", v->strings[i], (int)(n < 200 ? n : 200), v->strings[i]);
+    if (n > 0 && found == 0)
+      return hf_sqlite_say(why, HOLDFAST_E_CONFIG, "assert = %.500s: the snapshot has no database %.*s", v->strings[i], (int)(n < 200 ? n : 200),
+                           v->strings[i]);
   }
   return 0;
 }
 
-static int verify_one(const struct holdfast_host *host, const struct holdfast_value *values, const struct hf_sqlite_database *d, const char *path, size_t *assertions, char *why) {
+static int verify_one(const struct holdfast_host *host, const struct holdfast_value *values, const struct hf_sqlite_database *d, const char *path,
+                      size_t *assertions, char *why) {
   const struct holdfast_value *v = &values[HF_SQLITE_ASSERT];
   struct stat st;
   sqlite3 *db = NULL;
   if (stat(path, &st) != 0) return hf_sqlite_say_errno(why, errno, path);
   if ((uint64_t)st.st_size != d->pages * d->page_size)
-    return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%.500s: has %lld bytes, and had %llu when it was backed up", path, (long long)st.st_size, (unsigned long long)(d->pages * d->page_size));
+    return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%.500s: has %lld bytes, and had %llu when it was backed up", path, (long long)st.st_size,
+                         (unsigned long long)(d->pages * d->page_size));
   int rc = hf_sqlite_open_still(path, false, &db, why);
   if (rc == 0) rc = hf_sqlite_check(host, db, path, true, why);
   if (rc == 0 && values[HF_SQLITE_FOREIGN_KEYS].number != 0) rc = hf_sqlite_check_keys(db, path, why);
@@ -72,8 +76,8 @@ int hf_sqlite_verify(const struct holdfast_host *host, const struct holdfast_val
   }
   if (rc < 0) rc = holdfast_fail(host, rc, "%s", why);
   else
-    rc = holdfast_fail(host, HOLDFAST_OK, "%zu database%s: integrity_check%s and %zu assertion%s passed", l.n, l.n == 1 ? "" : "s", values[HF_SQLITE_FOREIGN_KEYS].number != 0 ? ", foreign_key_check" : "", assertions,
-                       assertions == 1 ? "" : "s");
+    rc = holdfast_fail(host, HOLDFAST_OK, "%zu database%s: integrity_check%s and %zu assertion%s passed", l.n, l.n == 1 ? "" : "s",
+                       values[HF_SQLITE_FOREIGN_KEYS].number != 0 ? ", foreign_key_check" : "", assertions, assertions == 1 ? "" : "s");
   hf_sqlite_list_free(&l);
   return rc;
 }

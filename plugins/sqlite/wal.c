@@ -46,7 +46,8 @@ static int check_header(const unsigned char *h, uint32_t page_size, const unsign
   if (be32(h + 8) != page_size) return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "the write-ahead log has another page size than the database");
   sum->big = be32(h) & 1;
   add_sum(sum, h, 24);
-  if (be32(h + 24) != sum->a || be32(h + 28) != sum->b || memcmp(h + 16, salt, 8) != 0) return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "the write-ahead log's header is damaged");
+  if (be32(h + 24) != sum->a || be32(h + 28) != sum->b || memcmp(h + 16, salt, 8) != 0)
+    return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "the write-ahead log's header is damaged");
   return 0;
 }
 
@@ -67,7 +68,8 @@ static void settle(struct hf_sqlite_frames *f, uint32_t pages) {
   f->n = kept;
 }
 
-static int read_frame(hf_sqlite_read_fn read, void *ctx, uint32_t number, uint32_t page_size, const unsigned char salt[8], unsigned char *frame, struct sum *sum, char *why) {
+static int read_frame(hf_sqlite_read_fn read, void *ctx, uint32_t number, uint32_t page_size, const unsigned char salt[8], unsigned char *frame,
+                      struct sum *sum, char *why) {
   int rc = read(ctx, frame, FRAME_HEADER + (size_t)page_size, hf_sqlite_frame_offset(number, page_size) - FRAME_HEADER);
   if (rc < 0) return hf_sqlite_say(why, rc, "frame %u of the write-ahead log cannot be read", number);
   add_sum(sum, frame, 8);
@@ -77,12 +79,16 @@ static int read_frame(hf_sqlite_read_fn read, void *ctx, uint32_t number, uint32
   return 0;
 }
 
-int hf_sqlite_wal_frames(hf_sqlite_read_fn read, void *ctx, uint32_t page_size, const unsigned char salt[8], uint32_t last, uint32_t pages, struct hf_sqlite_frames *out, char *why) {
+int hf_sqlite_wal_frames(hf_sqlite_read_fn read, void *ctx, uint32_t page_size, const unsigned char salt[8], uint32_t last, uint32_t pages,
+                         struct hf_sqlite_frames *out, char *why) {
   struct hf_sqlite_frames f = {0};
   unsigned char header[HEADER];
   struct sum sum = {0};
-  if (page_size < 512 || page_size > HF_SQLITE_PAGE_MAX || (page_size & (page_size - 1)) != 0) return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%u is no page size", page_size);
-  if (last > FRAMES_MAX) return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED, "its write-ahead log has %u frames, more than %u: bring it into the database with PRAGMA wal_checkpoint", last, FRAMES_MAX);
+  if (page_size < 512 || page_size > HF_SQLITE_PAGE_MAX || (page_size & (page_size - 1)) != 0)
+    return hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "%u is no page size", page_size);
+  if (last > FRAMES_MAX)
+    return hf_sqlite_say(why, HOLDFAST_E_UNSUPPORTED,
+                         "its write-ahead log has %u frames, more than %u: bring it into the database with PRAGMA wal_checkpoint", last, FRAMES_MAX);
   int rc = read(ctx, header, sizeof header, 0);
   if (rc < 0) return hf_sqlite_say(why, rc, "the write-ahead log cannot be read");
   rc = check_header(header, page_size, salt, &sum, why);
@@ -100,7 +106,8 @@ int hf_sqlite_wal_frames(hf_sqlite_read_fn read, void *ctx, uint32_t page_size, 
     if (rc == 0) f.v[f.n++] = (uint64_t)be32(frame) << 32 | i;
   }
   if (rc == 0 && f.n < last) rc = hf_sqlite_say(why, HOLDFAST_E_FAILED, "out of memory");
-  else if (rc == 0 && last > 0 && be32(frame + 4) != pages) rc = hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "frame %u of the write-ahead log does not end a transaction of %u pages", last, pages);
+  else if (rc == 0 && last > 0 && be32(frame + 4) != pages)
+    rc = hf_sqlite_say(why, HOLDFAST_E_CORRUPT, "frame %u of the write-ahead log does not end a transaction of %u pages", last, pages);
   free(frame);
   if (rc < 0) {
     free(f.v);
@@ -126,4 +133,6 @@ size_t hf_sqlite_frames_find(const struct hf_sqlite_frames *f, uint64_t page) {
   return lo;
 }
 
-uint64_t hf_sqlite_frame_offset(uint32_t frame, uint32_t page_size) { return HEADER + (uint64_t)(frame - 1) * (FRAME_HEADER + (uint64_t)page_size) + FRAME_HEADER; }
+uint64_t hf_sqlite_frame_offset(uint32_t frame, uint32_t page_size) {
+  return HEADER + (uint64_t)(frame - 1) * (FRAME_HEADER + (uint64_t)page_size) + FRAME_HEADER;
+}

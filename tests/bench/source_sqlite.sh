@@ -64,7 +64,8 @@ path, size, journal = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 rnd = random.Random(1)
 words = [bytes(rnd.choice(b"abcdefghijklmnopqrstuvwxyz") for _ in range(rnd.randrange(2, 10))) for _ in range(5000)]
 db = sqlite3.connect(path, isolation_level=None)
-db.executescript(f"PRAGMA journal_mode={journal}; PRAGMA synchronous=OFF; CREATE TABLE t(id INTEGER PRIMARY KEY, word TEXT, data BLOB); CREATE INDEX word ON t(word); BEGIN")
+db.executescript(f"""PRAGMA journal_mode={journal}; PRAGMA synchronous=OFF;
+CREATE TABLE t(id INTEGER PRIMARY KEY, word TEXT, data BLOB); CREATE INDEX word ON t(word); BEGIN""")
 text = b" ".join(rnd.choice(words) for _ in range(200000))
 def rows():
     for i in range(size * 1024 * 100 // 112):
@@ -126,13 +127,15 @@ pipeline() {
 same() {
   rm -rf "$work/out"
   hf restore latest data --to "$work/out" >/dev/null
-  local sum='SELECT count(*), sum(id), count(DISTINCT word) FROM t; SELECT id, hex(data) FROM t'
-  [ "$(sqlite3 "$db" "$sum" | sha256sum)" = "$(sqlite3 "file:$work/out/data/bench.db?immutable=1" "$sum" | sha256sum)" ] || { echo "what comes back is not what was there" >&2 && exit 1; }
+  local query='SELECT count(*), sum(id), count(DISTINCT word) FROM t; SELECT id, hex(data) FROM t' want got
+  want=$(sqlite3 "$db" "$query" | sha256sum)
+  got=$(sqlite3 "file:$work/out/data/bench.db?immutable=1" "$query" | sha256sum)
+  [ "$got" = "$want" ] || { echo "what comes back is not what was there" >&2 && exit 1; }
   rm -rf "$work/out"
 }
 
-# pages_changed OLD: how many pages, and how many bytes of chunks they lie in.
-pages_changed() {
+# chunks_changed OLD: the bytes of all chunks in which something has changed.
+chunks_changed() {
   python3 - "$1" "$db" "$(numfmt --from=iec "$chunk")" <<'END'
 import sys
 a, b, chunk = open(sys.argv[1], "rb"), open(sys.argv[2], "rb"), int(sys.argv[3])
@@ -150,7 +153,9 @@ printf 'database\t%s bytes, journal mode %s, check = %s, chunk = %s; %s cores\n'
 for ((round = 1; round <= rounds; round++)); do
   new_repo
   if ((round % 2)); then timed hold hf backup && timed pipe pipeline; else timed pipe pipeline && timed hold hf backup; fi
-  awk -v h="$hold" -v p="$pipe" -v r="$round" -v n="$bytes" 'BEGIN { printf "round %d\tpipeline %.2f s, holdfast %.2f s: throughput %.2f of the pipeline'"'"'s (goal: at least 0.80), %s\n", r, p, h, p / h, (p / h >= 0.8 ? "met" : "NOT MET") }'
+  awk -v h="$hold" -v p="$pipe" -v r="$round" 'BEGIN {
+    printf "round %d\tpipeline %.2f s, holdfast %.2f s: %.2f of its throughput (goal: at least 0.80), %s\n", r, p, h, p / h, (p / h >= 0.8 ? "met" : "NOT MET")
+  }'
 done
 first=$(stored)
 printf 'stored\t%s bytes; by the pipeline %s\n' "$first" "$(stat -c %s "$work/pipe.gpg")"
@@ -161,12 +166,14 @@ change() {
   local before touched new
   cp "$db" "$work/old.db"
   sqlite3 "$db" "UPDATE t SET data = randomblob(1000) WHERE $1; PRAGMA wal_checkpoint(TRUNCATE)" >/dev/null
-  touched=$(pages_changed "$work/old.db")
+  touched=$(chunks_changed "$work/old.db")
   rm "$work/old.db"
   before=$(stored)
   timed hold hf backup
   new=$(($(stored) - before))
-  awk -v n="$new" -v f="$first" -v t="$touched" -v s="$hold" -v what="$2" 'BEGIN { printf "%s\t%.2f s, stored %.0f bytes: %.4f of the first; chunks touched %.0f bytes: %.3f of them\n", what, s, n, n / f, t, t ? n / t : 0 }'
+  awk -v n="$new" -v f="$first" -v t="$touched" -v s="$hold" -v what="$2" 'BEGIN {
+    printf "%s\t%.2f s, stored %.0f bytes: %.4f of the first; chunks touched %.0f bytes: %.3f of them\n", what, s, n, n / f, t, t ? n / t : 0
+  }'
   same
 }
 rows=$(sqlite3 "$db" 'SELECT count(*) FROM t')

@@ -123,6 +123,7 @@ sqlite_count() { sqlite3 -cmd '.timeout 10000' "$1" 'SELECT n FROM counter'; }
 
 sqlite_sound() {
   local got
-  got=$(sqlite3 "$1" "SELECT (SELECT sum(balance) FROM account), (SELECT n FROM counter) = (SELECT count(*) FROM log), (SELECT n FROM counter) = coalesce((SELECT max(n) FROM log), 0); PRAGMA integrity_check; PRAGMA foreign_key_check" 2>&1)
+  got=$(sqlite3 "$1" "SELECT (SELECT sum(balance) FROM account), n = (SELECT count(*) FROM log), n = (SELECT coalesce(max(n), 0) FROM log) FROM counter;
+    PRAGMA integrity_check; PRAGMA foreign_key_check" 2>&1)
   [ "$got" = "100000|1|1"$'\n'ok ] || { printf '%s\n' "$1: $got" && return 1; }
 }

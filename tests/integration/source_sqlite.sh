@@ -35,8 +35,14 @@ restore_to() {
   must restore "${2:-latest}" data --to "$work/$1"
 }
 
-# has FILE WORD: does the database have that in its header or structure? For a pragma's value.
+# pragma FILE NAME: its value.
 pragma() { sqlite3 "file:$1?immutable=1" "PRAGMA $2"; }
+
+# statuses: of both sources in the newest snapshot.
+statuses() {
+  hf list --json
+  json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"]) if d.get("sources") else None' | tail -n 1
+}
 
 # fails REGEX NAME: a backup in which the source data fails with one message, and the other source is stored.
 fails() {
@@ -44,8 +50,7 @@ fails() {
   exits 3 "$2: done in part"
   says "$1" "$2: says what is wrong"
   is "$(grep -Ec "$1" "$work/err")" 1 "$2: and once"
-  hf list --json
-  is "$(json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"]) if d.get("sources") else None' | tail -n 1)" "other=complete data=failed" "$2: the source is marked failed, the other is complete"
+  is "$(statuses)" "other=complete data=failed" "$2: the source is marked failed, the other is complete"
 }
 
 # ---- the contract, with databases of all kinds that nobody writes to
@@ -69,9 +74,10 @@ is "$(find "$still" -name '*-wal' -o -name '*-shm')" "" "a database that nobody 
 
 chmod 640 "$still/a/same.db"
 sqlite_hold "$still/large-pages.db" "SELECT n FROM counter" # its log stays, as it does with a program that runs
-sqlite3 "$still/large-pages.db" "INSERT INTO log VALUES (0, 'in the log')" "UPDATE counter SET n = 1; INSERT INTO log VALUES (1, 'too'); DELETE FROM log WHERE n = 0"
+sqlite3 "$still/large-pages.db" "UPDATE counter SET n = 1; INSERT INTO log VALUES (1, 'in the log')"
 ok "there is a log with content" test -s "$still/large-pages.db-wal"
-source_of "database = $still/*" "database = $still/*/same.db" "exclude = small*" "assert = same.db: SELECT sum(balance) = 100000 FROM account" "assert = large-pages.db: SELECT n = 1 FROM counter"
+source_of "database = $still/*" "database = $still/*/same.db" "exclude = small*" \
+  "assert = same.db: SELECT sum(balance) = 100000 FROM account" "assert = large-pages.db: SELECT n = 1 FROM counter"
 sed -n 's/^\.It Ic \([a-z-]*\) Li.*/\1/p' "$SRCDIR/man/holdfast-source-sqlite.7" | sort >"$work/page"
 hf plugins sqlite --json
 json '"\n".join(s["name"] for s in d["settings"]) if d.get("settings") else None' | sort >"$work/table"
@@ -81,7 +87,8 @@ exits 0 "backup of what patterns name"
 restore_to r
 is "$(cd "$work/r/data" && echo *)" "$(cd "$work/r/data" && echo empty.db large-pages.db same.db-*)" "restored by their names"
 is "$(find "$work/r/data" -name 'same.db-????????' | wc -l)" 2 "two of one name are told apart"
-is "$(sha256sum <"$still/b/same.db")" "$(sha256sum "$work/r/data"/same.db-* | grep -F "$(sha256sum <"$still/b/same.db" | cut -d' ' -f1)" | sed 's|  .*|  -|')" "a database that nobody writes to comes back byte for byte"
+sum=$(sha256sum <"$still/b/same.db")
+is "$(sha256sum "$work/r/data"/same.db-* | grep -c "^${sum%% *}")" 1 "a database that nobody writes to comes back byte for byte"
 is "$(stat -c %a "$work/r/data"/same.db-* | sort | tr '\n' ' ')" "640 644 " "with its mode"
 ok "what was in the log only is there" test "$(sqlite3 "file:$work/r/data/large-pages.db?immutable=1" 'SELECT n FROM counter')" = 1
 ok "no log is needed" test ! -e "$work/r/data/large-pages.db-wal"
@@ -231,7 +238,11 @@ is "$(for f in delete other; do sqlite3 "$place/$f.db" "SELECT n FROM counter"; 
 bad=$work/bad
 mkdir "$bad"
 # corrupt FILE: spoil a page of a table.
-corrupt() { printf 'spoilt by a test' | dd of="$1" bs=1 seek=$((4096 * $(sqlite3 "$1" "SELECT rootpage FROM sqlite_master WHERE name = 'log'") - 4096)) conv=notrunc 2>/dev/null; }
+corrupt() {
+  local page
+  page=$(sqlite3 "$1" "SELECT rootpage FROM sqlite_master WHERE name = 'log'")
+  printf 'spoilt by a test' | dd of="$1" bs=1 seek=$((4096 * (page - 1))) conv=notrunc 2>/dev/null
+}
 
 source_of "database = $bad/the.db" "busy-timeout = 1s"
 fails 'the.db: there is no such file' "a missing file"
@@ -303,8 +314,7 @@ source_of "database = $bad/*.db"
 hf backup
 exits 3 "one of two is no database: done in part"
 says 'the.db: file is not a database' "which is named"
-hf list --json
-is "$(json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"]) if d.get("sources") else None' | tail -n 1)" "other=complete data=partial" "the source is there in part"
+is "$(statuses)" "other=complete data=partial" "the source is there in part"
 restore_to r
 ok "the other one is stored" sqlite_sound "$work/r/data/good.db"
 seq 1000 >"$bad/good.db"

@@ -53,7 +53,8 @@ static void run(sqlite3 *db, const char *sql) {
 
 static void busy_open(struct busy_host *b, const char *journal, int commits) {
   char sql[64];
-  *b = (struct busy_host){.host = {.struct_size = sizeof b->host, .ctx = b, .instance = "test", .log = on_log, .error = on_error, .cancelled = on_cancelled}, .commits_left = commits};
+  *b = (struct busy_host){.host = {.struct_size = sizeof b->host, .ctx = b, .instance = "test", .log = on_log, .error = on_error, .cancelled = on_cancelled},
+                          .commits_left = commits};
   unlink(path_of("t.db"));
   assert_int_equal(sqlite3_open(path_of("t.db"), &b->writer), SQLITE_OK);
   snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s; PRAGMA synchronous = OFF", journal);
@@ -134,7 +135,8 @@ static void test_wal(void **state) {
     assert_true(s.is_wal);
     assert_true((s.frames.n > 0) == (i == 0));
     for (int k = 0; k < 3; k++) {
-      run(b.writer, "UPDATE t SET b = randomblob(1000), c = c + 1 WHERE a % 500 = 0; INSERT INTO t SELECT a + 100000, b, c FROM t WHERE a < 100 ON CONFLICT DO NOTHING");
+      run(b.writer, "UPDATE t SET b = randomblob(1000), c = c + 1 WHERE a % 500 = 0; INSERT INTO t SELECT a + 100000, b, c FROM t WHERE a < 100 ON CONFLICT "
+                    "DO NOTHING");
       run(b.writer, "PRAGMA wal_checkpoint(PASSIVE)");
     }
     check_snapshot(&s);
@@ -159,9 +161,11 @@ static void test_names(void **state) {
   char pattern[128], why[HF_SQLITE_WHY];
   const char *patterns[] = {pattern, pattern};
   const char *excludes[] = {"z*"};
-  struct holdfast_value values[HF_SQLITE_N_SETTINGS] = {[HF_SQLITE_DATABASE] = {.count = 2, .strings = patterns}, [HF_SQLITE_EXCLUDE] = {.count = 1, .strings = excludes}};
+  struct holdfast_value values[HF_SQLITE_N_SETTINGS] = {
+      [HF_SQLITE_DATABASE] = {.count = 2, .strings = patterns}, [HF_SQLITE_EXCLUDE] = {.count = 1, .strings = excludes}};
   struct hf_sqlite_list l, back;
-  static const char *const files[] = {"-a", "a b\n.db", "a_b_.db", "q\"\\\xff.db", "tree", "plain.db", "plain.db-wal", "plain.db-journal", "orphan-wal", "z.db"};
+  static const char *const files[] = {"-a",       "a b\n.db",     "a_b_.db",          "q\"\\\xff.db", "tree",
+                                      "plain.db", "plain.db-wal", "plain.db-journal", "orphan-wal",   "z.db"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) make_file(files[i]);
   snprintf(pattern, sizeof pattern, "%s/*", folder);
   if (hf_sqlite_list_load(values, &l, why) != 0) fail_msg("%s", why);
@@ -205,13 +209,27 @@ static void test_bad_state(void **state) {
   (void)state;
   struct hf_sqlite_list l;
   char why[HF_SQLITE_WHY];
-#define ONE(file, path, mode) "{\"version\":1,\"databases\":[{\"stream\":\"s\",\"file\":\"" file "\",\"path\":\"" path "\",\"page_size\":512,\"pages\":1,\"journal\":\"wal\",\"mode\":\"" mode "\",\"uid\":0,\"gid\":0}]}"
+#define ONE(file, path, mode)                                                                                                                                \
+  "{\"version\":1,\"databases\":[{\"stream\":\"s\",\"file\":\"" file "\",\"path\":\"" path                                                                   \
+  "\",\"page_size\":512,\"pages\":1,\"journal\":\"wal\",\"mode\":\"" mode "\",\"uid\":0,\"gid\":0}]}"
   assert_int_equal(hf_sqlite_state_read(ONE("f", "/p", "0644"), &l, why), 0);
   hf_sqlite_list_free(&l);
   assert_int_equal(hf_sqlite_state_read("", &l, why), 0);
   assert_int_equal(l.n, 0);
-  static const char *const bad[] = {"{", "[]", "{}", "{\"version\":2,\"databases\":[]}", "{\"version\":1,\"databases\":[1]}", ONE("..", "/p", "0644"), ONE("a/b", "/p", "0644"), ONE("", "/p", "0644"),
-                                    ONE("a\\\\057b", "/p", "0644"), ONE("\\\\000", "/p", "0644"), ONE("\\\\9", "/p", "0644"), ONE("f", "p", "0644"), ONE("f", "/p", "8"), ONE("f", "/p", "77777")};
+  static const char *const bad[] = {"{",
+                                    "[]",
+                                    "{}",
+                                    "{\"version\":2,\"databases\":[]}",
+                                    "{\"version\":1,\"databases\":[1]}",
+                                    ONE("..", "/p", "0644"),
+                                    ONE("a/b", "/p", "0644"),
+                                    ONE("", "/p", "0644"),
+                                    ONE("a\\\\057b", "/p", "0644"),
+                                    ONE("\\\\000", "/p", "0644"),
+                                    ONE("\\\\9", "/p", "0644"),
+                                    ONE("f", "p", "0644"),
+                                    ONE("f", "/p", "8"),
+                                    ONE("f", "/p", "77777")};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     if (hf_sqlite_state_read(bad[i], &l, why) != HOLDFAST_E_CORRUPT) fail_msg("taken: %s", bad[i]);
 }
@@ -224,8 +242,10 @@ static void test_assertions(void **state) {
   sqlite3 *db;
   assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
   run(db, "CREATE TABLE t(a)");
-  static const char *const good[] = {"SELECT 1", "SELECT -1.5;", "SELECT 'x'", "SELECT x'00'", "SELECT count(*) = 0 FROM t ; ", "WITH x AS (SELECT 2) SELECT * FROM x"};
-  static const char *const bad[] = {"SELECT 0", "SELECT 0.0", "SELECT ''", "SELECT NULL", "SELECT a FROM t", "SELECT", "SELECT a FROM u", "SELECT abs(-9223372036854775808)"};
+  static const char *const good[] = {
+      "SELECT 1", "SELECT -1.5;", "SELECT 'x'", "SELECT x'00'", "SELECT count(*) = 0 FROM t ; ", "WITH x AS (SELECT 2) SELECT * FROM x"};
+  static const char *const bad[] = {"SELECT 0",        "SELECT 0.0", "SELECT ''",       "SELECT NULL",
+                                    "SELECT a FROM t", "SELECT",     "SELECT a FROM u", "SELECT abs(-9223372036854775808)"};
   static const char *const refused[] = {"", "-- nothing", "INSERT INTO t VALUES (1)", "SELECT 1; SELECT 1", "DROP TABLE t"};
   for (size_t i = 0; i < sizeof good / sizeof *good; i++)
     if (hf_sqlite_check_assertion(db, "x", good[i], why) != 0) fail_msg("%s: %s", good[i], why);
@@ -247,6 +267,7 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_copy), cmocka_unit_test(test_wal), cmocka_unit_test(test_names), cmocka_unit_test(test_bad_state), cmocka_unit_test(test_assertions)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_copy), cmocka_unit_test(test_wal), cmocka_unit_test(test_names), cmocka_unit_test(test_bad_state),
+                                     cmocka_unit_test(test_assertions)};
   return cmocka_run_group_tests_name("sqlite_parts", tests, set_up, tear_down);
 }

@@ -60,7 +60,8 @@ static struct log make_log(uint32_t page_size, unsigned char **file, size_t *fil
   snprintf(sql, sizeof sql, "PRAGMA page_size = %u", page_size);
   run(db, sql);
   run(db, "PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t(a INTEGER PRIMARY KEY, b BLOB)");
-  run(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) INSERT INTO t SELECT i, randomblob(700) FROM n; PRAGMA wal_checkpoint(TRUNCATE)");
+  run(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) INSERT INTO t SELECT i, randomblob(700) FROM n; PRAGMA "
+          "wal_checkpoint(TRUNCATE)");
   run(db, "UPDATE t SET b = randomblob(700) WHERE a < 9; UPDATE t SET b = randomblob(700) WHERE a < 5; INSERT INTO t VALUES (31, randomblob(9000))");
   struct log l = {0};
   l.data = slurp(wal, &l.n);
