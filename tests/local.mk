@@ -4,6 +4,7 @@
 # ---- unit tests: tests/unit/NAME.c, linked with the core. One that needs more names it: tests_unit_NAME_SOURCES, _CPPFLAGS, _LDADD.
 UNIT_TESTS = \
 	tests/unit/test_base \
+	tests/unit/test_child \
 	tests/unit/test_chunker \
 	tests/unit/test_state \
 	tests/unit/test_crypto \
@@ -50,6 +51,8 @@ UNIT_SUPPORT = \
 # Those of a plugin are linked with its objects and see the SDK only.
 tests_unit_test_local_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_local_LDADD = $(targets_local_local_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_child_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_child_LDADD = plugins/common/libhfp.la $(CMOCKA_LIBS)
 tests_unit_test_files_entry_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_entry_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
 tests_unit_test_files_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)

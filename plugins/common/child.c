@@ -3,9 +3,9 @@
  */
 #include "child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -262,15 +262,25 @@ static void wait_for(struct hfp_child *c, int fd, short events) {
   drain_words(c);
 }
 
+/* Has it ended? Its pid stays taken, so that its group can still be named. */
+static bool has_ended(const struct hfp_child *c) {
+  siginfo_t info = {.si_pid = 0};
+  return (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno != EINTR) || info.si_pid == c->pid;
+}
+
 static void end_now(struct hfp_child *c) {
+  int status = 0;
   if (c->pid <= 0) return;
   double limit = now() + KILL_AFTER;
   kill(-c->group, SIGTERM);
-  while (!reap(c)) {
+  while (!has_ended(c) && now() < limit) {
     struct timespec nap = {0, 5000000};
-    if (now() >= limit) kill(-c->group, SIGKILL);
     nanosleep(&nap, NULL);
   }
+  /* Also when it has gone in peace: what it started may not have listened. */
+  kill(-c->group, SIGKILL);
+  while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
+  note_end(c, status);
 }
 
 /* A read or write cannot go on: end it when its time is up. */
@@ -332,6 +342,10 @@ int hfp_write(struct hfp_child *c, const void *buf, size_t n) {
       close_fd(&c->in);
       continue;
     }
+    if (reap(c)) { /* what it left behind may hold the pipe open, and will not read it */
+      close_fd(&c->in);
+      continue;
+    }
     int rc = check_time(c);
     if (rc < 0) return give_up(c, rc);
     wait_for(c, c->in, POLLOUT);
@@ -386,8 +400,8 @@ const char *hfp_words(struct hfp_child *c) {
   while (start && c->words[start - 1] != '\n') start--;
   memcpy(c->line, c->words + start, end - start);
   c->line[end - start] = '\0';
-  for (char *p = c->line; *p; p++)
-    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
+  for (size_t i = 0; i < end - start; i++)
+    if ((unsigned char)c->line[i] < 0x20 || c->line[i] == 0x7f) c->line[i] = '?';
   return c->line;
 }
 
@@ -471,14 +485,20 @@ int hfp_temp_dir(const struct holdfast_host *host, const char *account, char **p
   return HOLDFAST_OK;
 }
 
-void hfp_remove_tree(const char *path) {
-  char *const roots[] = {(char *)path, NULL};
-  FTS *t = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
-  for (FTSENT *e; t && (e = fts_read(t));) {
-    if (e->fts_info == FTS_DP)
-      rmdir(e->fts_accpath);
-    else if (e->fts_info != FTS_D)
-      unlink(e->fts_accpath);
+/* By descriptors, not by paths: what is removed for another account as root must not be led elsewhere by a link put in the place of a folder meanwhile. */
+static void empty_folder(int fd) {
+  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+  if (!d && fd >= 0) close(fd);
+  for (const struct dirent *e; d && (e = readdir(d));) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    if (unlinkat(dirfd(d), e->d_name, 0) == 0 || (errno != EISDIR && errno != EPERM)) continue;
+    empty_folder(openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
   }
-  if (t) fts_close(t);
+  if (d) closedir(d);
+}
+
+void hfp_remove_tree(const char *path) {
+  empty_folder(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  rmdir(path);
 }
