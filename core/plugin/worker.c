@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,6 +20,7 @@
 #include "plugin/worker_proto.h"
 
 #define TICK_MS 250
+#define SWEEPS 20
 #define PATIENCE_S 10.0 /* for a worker that has said its last word to exit */
 #define SLOTS_SIZE ((size_t)HF_WORKER_SLOTS * HF_WORKER_SLOT)
 
@@ -77,9 +79,9 @@ static int spawn(const int want[], int n, pid_t *pid) {
   for (size_t i = 0; i < HF_NELEM(signals); i++) sigaddset(&defaults, signals[i]);
   posix_spawnattr_setsigmask(&attr, &none);
   posix_spawnattr_setsigdefault(&attr, &defaults);
-  /* A group of its own: the terminal's interrupt is for the core, and with the group end the processes a plugin has started. */
-  posix_spawnattr_setpgroup(&attr, 0);
-  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  /* A session of its own: the terminal's interrupt is for the core, a program that a plugin starts has no terminal to ask for a password on, and
+   * with the session end the processes a plugin has started, in whatever groups they are. */
+  posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   int rc = describe(&actions, want, copies, n);
   if (rc == 0) rc = posix_spawn(pid, own_program(path, sizeof path), &actions, &attr, argv, environ);
   for (int i = 0; i < n; i++) hf_closep(&copies[i]);
@@ -178,12 +180,41 @@ static bool ended_by(const struct hf_worker *w, double deadline) {
   }
 }
 
-/* End the whole group; returns the wait status. */
+/* The session of a process that has not ended, else -1. Its name stands between the first '(' and the last ')', and may hold anything. */
+static long session_of(const char *pid) {
+  char path[40], text[512];
+  char state = 0;
+  long session = -1;
+  snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+  HF_CLEANUP(hf_fclosep) FILE *f = fopen(path, "re");
+  size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+  text[n] = 0;
+  const char *after = strrchr(text, ')');
+  if (!after || sscanf(after + 1, " %c %*d %*d %ld", &state, &session) != 2) return -1;
+  return state == 'Z' || state == 'X' ? -1 : session;
+}
+
+/* End what else is in the worker's session. True when there was something. */
+static bool end_session(pid_t worker) {
+  bool found = false;
+  DIR *d = opendir("/proc");
+  for (const struct dirent *e; d && (e = readdir(d));) {
+    pid_t pid = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (pid_t)atol(e->d_name) : 0;
+    if (pid <= 1 || pid == worker || session_of(e->d_name) != worker) continue;
+    found = kill(pid, SIGKILL) == 0 || found;
+  }
+  if (d) closedir(d);
+  return found;
+}
+
+/* End the worker and all that it has started; returns the wait status. While it is not waited for, no other session can have its number. */
 static int reap(struct hf_worker *w) {
   int status = 0;
   if (w->pid <= 0) return 0;
   kill(-w->pid, SIGKILL);
   kill(w->pid, SIGKILL);
+  /* Again as long as there are some: they may be starting others. One that cannot be killed must not keep us. */
+  for (int i = 0; i < SWEEPS && end_session(w->pid); i++) continue;
   while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) continue;
   w->pid = -1;
   return status;
