@@ -237,7 +237,13 @@ static int restore_source(struct hf_session *s, const struct hf_record *rec, con
     r = restore_in_place(&x, m, rec->seq, err);
   }
   free(x.dir);
-  return r < 0 ? hf_prefix(err, "source %s", rs->name) : 0;
+  return r;
+}
+
+/* Is this source to be restored? One that failed in the snapshot only when it is asked for by name: to be told so. */
+static bool is_wanted(const struct hf_restore_options *o, const struct hf_record_source *rs) {
+  bool named = o->sources && o->sources->n;
+  return named ? hf_list_has(o->sources, rs->name) : rs->n_streams > 0;
 }
 
 int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
@@ -255,26 +261,27 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
     if (!to) return hf_fail_errno(err, errno, "cannot use %s", o->to);
     mine.to = to;
   }
-  size_t tried = 0, failed = 0;
+  size_t wanted = 0, failed = 0;
   struct hf_error first = {0};
+  for (size_t i = 0; i < rec->n_sources; i++) wanted += is_wanted(o, &rec->sources[i]);
   for (size_t i = 0; i < rec->n_sources; i++) {
     const struct hf_record_source *rs = &rec->sources[i];
-    bool named = o->sources && o->sources->n;
-    if (named && !hf_list_has(o->sources, rs->name)) continue;
-    if (!named && rs->n_streams == 0) {
+    if (!is_wanted(o, rs)) {
+      if (o->sources && o->sources->n) continue;
       out->lost++;
       if (o->problem) o->problem(o->ctx, rs->name, "", true, "this source failed when the snapshot was taken: it holds nothing of it");
       continue;
     }
-    tried++;
     struct hf_error e = {0};
     if (restore_source(s, rec, rs, &mine, out, &e) == 0) continue;
+    if (wanted > 1 && o->problem && e.code != HOLDFAST_E_CANCELED && !hf_cancel) o->problem(o->ctx, rs->name, "", true, e.msg);
+    hf_prefix(&e, "source %s", rs->name);
     if (failed++ == 0) first = e;
     if (e.code == HOLDFAST_E_CANCELED || hf_cancel) break;
-    if (o->problem && rec->n_sources > 1) o->problem(o->ctx, "", "", true, e.msg);
   }
   out->seconds = hf_now() - start;
-  if (failed > 0 && (failed == tried || hf_cancel || first.code == HOLDFAST_E_CANCELED)) return hf_fail(err, first.code, "%s", first.msg);
+  if (failed > 0 && (hf_cancel || first.code == HOLDFAST_E_CANCELED || wanted == 1)) return hf_fail(err, first.code, "%s", first.msg);
+  if (failed > 0 && failed == wanted) return hf_fail(err, first.code, "none of the %zu sources could be restored", wanted);
   out->lost += failed;
   return 0;
 }

@@ -109,7 +109,7 @@ trouble lie-read 'read|bytes'
 hf restore latest bad --to "$work/r3"
 [ "$rc" -ne 0 ]
 result $? "what failed cannot be restored" || show_last
-says 'source bad failed' "which is said"
+says 'source bad: it failed' "which is said"
 hf restore latest --to "$work/r4"
 exits 3 "and restoring everything is done in part"
 recover latest "$work/rec2"
