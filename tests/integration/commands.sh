@@ -121,7 +121,7 @@ says '^target +local ' "and the targets"
 hf plugins files
 says 'path' "one with its settings"
 hf plugins --json
-is "$(json 'd["name"]' | sort | tr '\n' ' ')" "example files local " "as JSON"
+is "$(json 'd["name"]' | sort)" "$(cd "$plugins" && printf '%s\n' *.so | sed 's/\.so$//' | sort)" "as JSON: all there are"
 hf plugins nosuch
 exits 1 "one that is not there"
 cp "$plugins/files.so" "$plugins/broken.so"
