@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	tests/unit/test_state \
 	tests/unit/test_crypto \
 	tests/unit/test_digest \
+	tests/unit/test_exec_parts \
 	tests/unit/test_extract \
 	tests/unit/test_extract_large \
 	tests/unit/test_files_entry \
@@ -53,6 +54,8 @@ tests_unit_test_local_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_local_LDADD = $(targets_local_local_la_OBJECTS) $(CMOCKA_LIBS)
 tests_unit_test_child_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_child_LDADD = plugins/common/libhfp.la $(CMOCKA_LIBS)
+tests_unit_test_exec_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_exec_parts_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(JANSSON_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_files_entry_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_entry_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
 tests_unit_test_files_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -92,6 +95,7 @@ INTEGRATION_TESTS = \
 	tests/integration/secrets.sh \
 	tests/integration/sequoia.sh \
 	tests/integration/source_sqlite.sh \
+	tests/integration/source_exec.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
@@ -103,12 +107,16 @@ INTEGRATION_SUPPORT = \
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_exec_env \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_sqlite \
 	tests/fuzz/fuzz_text
+tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
+tests_fuzz_fuzz_exec_env_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_index_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_LIBS)
@@ -153,7 +161,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 
-TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs
+TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \
