@@ -95,6 +95,7 @@ INTEGRATION_TESTS = \
 	tests/integration/secrets.sh \
 	tests/integration/sequoia.sh \
 	tests/integration/source_sqlite.sh \
+	tests/integration/settings.sh \
 	tests/integration/source_exec.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
