@@ -2,4 +2,6 @@
 pkgconfig_DATA = etc/holdfast.pc
 
 examplesdir = $(docdir)/examples
-dist_examples_DATA = etc/manifest.sample.ini
+dist_examples_DATA = \
+	etc/examples/app-host.ini \
+	etc/manifest.sample.ini

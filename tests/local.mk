@@ -91,6 +91,7 @@ INTEGRATION_TESTS = \
 	tests/integration/plugin.sh \
 	tests/integration/reader.sh \
 	tests/integration/roundtrip.sh \
+	tests/integration/samples.sh \
 	tests/integration/sdk.sh \
 	tests/integration/secrets.sh \
 	tests/integration/sequoia.sh \
