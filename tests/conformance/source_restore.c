@@ -44,9 +44,11 @@ static int feed(const struct holdfast_source_plugin *p, const struct holdfast_va
     if (e.kind == HOLDFAST_STREAM && e.size != HOLDFAST_SIZE_UNKNOWN && name && p->entry_open(w.handle, &e) == HOLDFAST_OK) {
       conf_clear();
       rc = p->restore_begin(r, name, e.size);
+      bool left = rc == HOLDFAST_E_UNSUPPORTED; /* to the host, which would make a file of it */
       while (rc == HOLDFAST_OK && (n = p->read(w.handle, buf, sizeof buf)) > 0) rc = p->restore_write(r, buf, (size_t)n);
       if (rc == HOLDFAST_OK) rc = p->restore_end(r);
       check_status(rc, "restore");
+      if (left) rc = HOLDFAST_OK;
       p->entry_close(w.handle);
     }
     free(name);
