@@ -35,7 +35,7 @@ echo 1..6
   check "sources" $(find core plugins targets tests -name '*.[ch]' -type f -not -name 'test_*.c' -not -name 'fuzz_*.c' -not -path 'tests/bench/*' | sort)
   check "unit tests" $(find tests/unit -name 'test_*.c' | sed 's/\.c$//' | sort)
   check "fuzz targets" $(find tests/fuzz -name 'fuzz_*.c' | sed 's/\.c$//' | sort)
-  check "integration tests" $(find tests/integration -name '*.sh' -not -name lib.sh | sort)
+  check "integration tests" $(find tests/integration -name '*.sh' -not -name lib.sh -not -name 'server_*.sh' | sort)
   check "manual pages" $(find man -name '*.[1-8]' | sort)
 }
 n=$((n + 1))
