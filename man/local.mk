@@ -15,6 +15,7 @@ dist_man_MANS += \
 	man/holdfast-source-exec.7 \
 	man/holdfast-source-files.7 \
 	man/holdfast-source-sqlite.7 \
+	man/holdfast-source-redis.7 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-verify.1 \
