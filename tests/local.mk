@@ -26,6 +26,7 @@ UNIT_TESTS = \
 	tests/unit/test_queue \
 	tests/unit/test_recipe \
 	tests/unit/test_recover \
+	tests/unit/test_redis_parts \
 	tests/unit/test_repo \
 	tests/unit/test_select \
 	tests/unit/test_settings \
@@ -70,6 +71,9 @@ tests_unit_test_sqlite_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_sqlite_parts_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sqlite_wal_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_sqlite_wal_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_redis_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_redis_parts_LDADD = $(REDIS_OBJECTS) $(CMOCKA_LIBS)
+REDIS_OBJECTS = $(plugins_redis_redis_la_OBJECTS) $(plugins_redis_redis_la_LIBADD)
 
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
@@ -98,6 +102,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_sqlite.sh \
 	tests/integration/settings.sh \
 	tests/integration/source_exec.sh \
+	tests/integration/source_redis.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
@@ -115,6 +120,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_sqlite \
+	tests/fuzz/fuzz_redis \
 	tests/fuzz/fuzz_text
 tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
@@ -130,6 +136,9 @@ tests_fuzz_fuzz_record_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_sqlite_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_sqlite_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_sqlite_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_redis_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_redis_LDADD = $(REDIS_OBJECTS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_redis_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_text_LDFLAGS = $(FUZZ_LINK)
 
@@ -163,7 +172,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 
-TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs
+TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \
