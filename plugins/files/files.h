@@ -4,7 +4,7 @@
  *
  * Parts, lower ones first: glob, pattern (gitignore syntax), rules (all patterns of a source), roots (the `path` keys),
  * chain (folders as descriptors), links (hard links), names (owners), xattr, extents, walk (the listing), entry (reading),
- * state (what finish keeps), restore (probe, restore, verify), plugin (the table of callbacks).
+ * state (what finish keeps), restore (probe, restore, verify), engine (the table of callbacks), plugin (the exported symbol).
  *
  * Unless said otherwise a function returns 0 or a negative enum holdfast_status, having told the host why.
  */
@@ -19,24 +19,9 @@
 
 #include <holdfast/source.h>
 
-#define HF_FILES_VERSION "1.0"
+#include "../common/files_engine.h"
 
-/* The rows of the settings table, in its order. */
-enum hf_files_setting {
-  HF_FILES_PATH,
-  HF_FILES_EXCLUDE,
-  HF_FILES_INCLUDE,
-  HF_FILES_EXCLUDE_FILE,
-  HF_FILES_EXCLUDE_CACHES,
-  HF_FILES_EXCLUDE_NODUMP,
-  HF_FILES_EXCLUDE_IF_PRESENT,
-  HF_FILES_ONE_FILE_SYSTEM,
-  HF_FILES_XATTRS,
-  HF_FILES_ACLS,
-  HF_FILES_IGNORE_MISSING,
-  HF_FILES_IGNORE_INODE,
-  HF_FILES_N_SETTINGS
-};
+#define HF_FILES_VERSION "1.0"
 
 /* ---- small helpers (util.c) ---- */
 
