@@ -19,7 +19,7 @@
 
 #include <holdfast/source.h>
 
-#include "../common/files_engine.h"
+#include "engine.h"
 
 #define HF_FILES_VERSION "1.0"
 

@@ -3,9 +3,9 @@
 
 noinst_LTLIBRARIES += plugins/files/libengine.la
 plugins_files_libengine_la_SOURCES = \
-  plugins/common/files_engine.h \
   plugins/files/chain.c \
   plugins/files/engine.c \
+  plugins/files/engine.h \
   plugins/files/entry.c \
   plugins/files/extents.c \
   plugins/files/files.h \

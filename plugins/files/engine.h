@@ -1,9 +1,9 @@
-/* files_engine.h - the engine of the files source, for plugins that give files of the host and know themselves which.
+/* engine.h - the engine of the files source, for plugins that give files of the host and know themselves which.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
  * A plugin that uses it is linked with plugins/files/libengine.la, makes its own array of HF_FILES_N_SETTINGS values, and calls the
- * callbacks of hf_files_engine with it. exact.h does that for a list of single files.
+ * callbacks of hf_files_engine with it. common/exact.h does that for a list of single files.
  */
 #ifndef HF_FILES_ENGINE_H
 #define HF_FILES_ENGINE_H
