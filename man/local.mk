@@ -16,6 +16,8 @@ dist_man_MANS += \
 	man/holdfast-source-files.7 \
 	man/holdfast-source-sqlite.7 \
 	man/holdfast-source-redis.7 \
+	man/holdfast-source-nginx.7 \
+	man/holdfast-source-systemd.7 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-verify.1 \

@@ -22,7 +22,9 @@ UNIT_TESTS = \
 	tests/unit/test_loader \
 	tests/unit/test_local \
 	tests/unit/test_manifest \
+	tests/unit/test_nginx_parse \
 	tests/unit/test_pack \
+	tests/unit/test_place \
 	tests/unit/test_queue \
 	tests/unit/test_recipe \
 	tests/unit/test_recover \
@@ -33,6 +35,7 @@ UNIT_TESTS = \
 	tests/unit/test_sqlite_parts \
 	tests/unit/test_sqlite_wal \
 	tests/unit/test_store \
+	tests/unit/test_systemd_unit \
 	tests/unit/test_tar \
 	tests/unit/test_target \
 	tests/unit/test_text \
@@ -57,6 +60,14 @@ tests_unit_test_child_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_child_LDADD = plugins/common/libhfp.la $(CMOCKA_LIBS)
 tests_unit_test_exec_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_exec_parts_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_nginx_parse_SOURCES = tests/unit/test_nginx_parse.c plugins/nginx/parse.c
+tests_unit_test_nginx_parse_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
+tests_unit_test_nginx_parse_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_systemd_unit_SOURCES = tests/unit/test_systemd_unit.c plugins/systemd/unit.c
+tests_unit_test_systemd_unit_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
+tests_unit_test_systemd_unit_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_place_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
+tests_unit_test_place_LDADD = plugins/common/libhostfiles.la plugins/common/libhfp.la $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_files_entry_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_entry_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_files_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -99,6 +110,8 @@ INTEGRATION_TESTS = \
 	tests/integration/samples.sh \
 	tests/integration/sdk.sh \
 	tests/integration/secrets.sh \
+	tests/integration/source_nginx.sh \
+	tests/integration/source_systemd.sh \
 	tests/integration/sequoia.sh \
 	tests/integration/source_sqlite.sh \
 	tests/integration/settings.sh \
@@ -111,6 +124,9 @@ INTEGRATION_TESTS = \
 # What some of them source.
 INTEGRATION_SUPPORT = \
 	tests/integration/server_sqlite.sh
+# What integration tests source beside lib.sh: each starts a real server.
+	tests/integration/server_nginx.sh \
+	tests/integration/server_systemd.sh
 
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
@@ -118,10 +134,12 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_exec_env \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_manifest \
+	tests/fuzz/fuzz_nginx \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_sqlite \
 	tests/fuzz/fuzz_redis \
+	tests/fuzz/fuzz_systemd \
 	tests/fuzz/fuzz_text
 tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
@@ -130,6 +148,14 @@ tests_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_index_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_nginx_SOURCES = tests/fuzz/fuzz_nginx.c plugins/nginx/parse.c
+tests_fuzz_fuzz_nginx_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
+tests_fuzz_fuzz_nginx_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_nginx_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_systemd_SOURCES = tests/fuzz/fuzz_systemd.c plugins/systemd/unit.c
+tests_fuzz_fuzz_systemd_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
+tests_fuzz_fuzz_systemd_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_systemd_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
@@ -173,7 +199,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 
-TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs
+TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs:$(abs_top_builddir)/plugins/nginx/.libs:$(abs_top_builddir)/plugins/systemd/.libs
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \
