@@ -51,7 +51,7 @@ static void inner_problem(void *ctx, const char *path, int status, const char *m
 
 /* ---- what the engine is told ---- */
 
-/* path, and the folders above it as far as they lie below root and may be listed. */
+/* path, and the folders above it as far as they may be listed. Those right below root ("/etc", "/tmp") are every system's own, and left out. */
 static int add_with_parents(struct hfp_exact *x, const char *root, const char *path) {
   size_t top = strlen(root);
   int rc = hfp_set_add(&x->paths, path);
@@ -59,6 +59,7 @@ static int add_with_parents(struct hfp_exact *x, const char *root, const char *p
   if (rc == 0 && !above) rc = -ENOMEM;
   for (char *slash; rc == 0 && (slash = strrchr(above, '/')) && (size_t)(slash - above) > top;) {
     *slash = '\0';
+    if (strrchr(above, '/') <= above + top) break;
     if (hfp_set_has(&x->paths, above)) break; /* and so are those above it */
     if (faccessat(AT_FDCWD, above, R_OK | X_OK, AT_EACCESS) == 0) rc = hfp_set_add(&x->paths, above);
   }

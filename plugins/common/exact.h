@@ -47,7 +47,7 @@ int hfp_trail(struct hfp_set *links, const char *root, const char *path, char **
 struct hfp_exact;
 
 /* Get ready to give each of entries (files, links; folders without what is in them), all that is in each of folders, and the folders above
- * them below root ("" or as in hfp_trail), as far as this account may list them. All paths absolute and free of links but in their
+ * them but for root ("" or as in hfp_trail) and those right below it, as far as this account may list them. All paths absolute and free of links but in their
  * last part. Copies are made. */
 int hfp_exact_open(const struct holdfast_host *host, const char *root, const struct hfp_set *entries, const struct hfp_set *folders,
                    struct hfp_exact **out);
