@@ -199,7 +199,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 
-TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs:$(abs_top_builddir)/plugins/nginx/.libs:$(abs_top_builddir)/plugins/systemd/.libs
+TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs:$(abs_top_builddir)/plugins/nginx/.libs:$(abs_top_builddir)/plugins/systemd/.libs:$(abs_top_builddir)/plugins/postgres/.libs
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \

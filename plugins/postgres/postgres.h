@@ -81,6 +81,18 @@ int hf_pg_status(int errnum);
 char *hf_pg_format(const char *fmt, ...) HOLDFAST_PRINTF(1, 2);
 /* Path of a file below a folder, owned by the caller; NULL when memory is out. */
 char *hf_pg_join(const char *dir, const char *name);
+/* Make one line of it, in place: every run of blanks and control bytes becomes one blank. */
+void hf_pg_tidy(char *text);
+
+/* Where a child's standard error goes: a file in memory that takes HF_PG_WORDS_MAX bytes and no more. A descriptor, or a negative status. The last
+ * line alone (as <common/child.h> keeps it) is not enough here: pg_dump ends with the statement that failed, after the reason. */
+#define HF_PG_WORDS_MAX (256 * 1024)
+int hf_pg_words_new(const struct holdfast_host *host);
+/* What of it tells the reason: the first error with the server's own words; "" if nothing was said. One line. */
+void hf_pg_words_get(int fd, char *out, size_t cap);
+void hf_pg_words_pick(const char *said, char *out, size_t cap);
+/* The status for such words, by the parts of them that tell. */
+int hf_pg_words_status(const char *words);
 
 /* ---- connections (conn.c) ---- */
 
@@ -101,6 +113,16 @@ int hf_pg_connect(const struct holdfast_host *host, const struct holdfast_value 
 int hf_pg_query(const struct holdfast_host *host, PGconn *conn, const char *what, const char *sql, int n, const char *const *params,
                 PGresult **out);
 
+/* The same for statements that take no parameters: form is as for SQL's format() ("ALTER DATABASE %I RENAME TO %I"), n at most 3. */
+int hf_pg_command(const struct holdfast_host *host, PGconn *conn, const char *what, const char *form, int n, const char *const *params);
+
+/* Connect with libpq's own keywords (arrays that end with NULL); gives up after so many seconds. The errors are hf_pg_connect's; sets up nothing. */
+int hf_pg_connect_params(const struct holdfast_host *host, const char *const *keys, const char *const *vals, int seconds, PGconn **out);
+/* The reason out of libpq's text of a failed connection made with PQERRORS_VERBOSE, as one line, and its status. */
+int hf_pg_connect_words(const char *said, bool needs_password, char *out, size_t cap);
+/* The settings as one connection string without the password, for the programs of PostgreSQL. Owned by the caller. */
+int hf_pg_conninfo(const struct holdfast_host *host, const struct holdfast_value *values, const char *dbname, char **out);
+
 /* The status for a failed result (NULL: the connection's state), by its SQLSTATE. Says nothing. */
 int hf_pg_classify(PGconn *conn, const PGresult *res);
 /* Tell the host "WHAT: the server's own words" of a failed result (NULL: of the connection) and return its status. */
@@ -117,6 +139,37 @@ static inline int hf_pg_major(PGconn *conn) { return PQserverVersion(conn) / 100
 int hf_pg_program(const struct holdfast_host *host, const struct holdfast_value *values, const char *name, int major, bool exact,
                   char **path, int *found);
 
+/* The major version out of what `PROGRAM --version` prints, 0 when it is not there. */
+int hf_pg_program_version(const char *text);
+
+/* What such a program has in its environment: messages in English, no options from outside, and the password if there is one: PGPASSWORD, of this child
+ * alone, which only root and its own account can see (a temporary password file would stay behind when we are killed). */
+struct hf_pg_env {
+  char *password;
+  const char *list[5];
+};
+int hf_pg_env_make(const struct holdfast_host *host, const char *password, struct hf_pg_env *env);
+void hf_pg_env_free(struct hf_pg_env *env);
+
+struct hfp_child;
+
+/* A program at work, its words kept. All zeros: none. */
+struct hf_pg_run {
+  bool used;
+  int words;
+  const char *name;
+  const struct holdfast_host *host;
+  struct hfp_child *child;
+};
+/* Start argv (which has to live as long as the run); in and out as in <common/child.h>. */
+int hf_pg_run_start(const struct holdfast_host *host, const char *const *argv, const char *password, int in, int out, struct hf_pg_run *run);
+/* Close its input, wait for its end, free. An exit code other than 0 is an error: "WHAT: the program's words". */
+int hf_pg_run_end(struct hf_pg_run *run, const char *what);
+/* Say that of a run that ended with this exit code; returns the status. Frees nothing. */
+int hf_pg_run_failed(struct hf_pg_run *run, const char *what, int code);
+/* End it if it still works, and free. All zeros are harmless. */
+void hf_pg_run_free(struct hf_pg_run *run);
+
 /* ---- is a running cluster good? (check.c) ---- */
 
 /* What was looked at; for the message of verify. */
@@ -132,5 +185,7 @@ struct hf_pg_server;
  * settings. The first thing that is wrong becomes the message, with HOLDFAST_E_CORRUPT. */
 int hf_pg_check(const struct holdfast_host *host, const struct holdfast_value *values, struct hf_pg_server *server, const char *counts,
                 struct hf_pg_checked *out);
+/* The message of a verify that succeeded: "WHAT: so many databases, ...". */
+void hf_pg_checked_tell(const struct holdfast_host *host, const struct hf_pg_checked *c, const char *what);
 
 #endif
