@@ -20,6 +20,7 @@ static const char unfinished[] = "holdfast: unfinished restore";
 struct target {
   char *name, *staging; /* what it is to be called, and is called for now */
   char *aside;          /* what the old one will be called, NULL if there is none */
+  bool made;            /* the one beside it is, by us: it may be dropped */
   bool empty;           /* the old one is, and need not be kept */
   const json_t *like;   /* what the state says of it, or NULL */
 };
@@ -46,11 +47,12 @@ static int words(struct restore *r, const char *what, int status, const char *na
 
 /* The session for making, renaming and dropping must not be in a database that is to be renamed. */
 static int control(struct restore *r, const char *not_this) {
-  const char *db = r->conn ? PQdb(r->conn) : hf_pg_string(r->values, HF_PG_MAINTENANCE_DATABASE);
   if (r->conn && PQstatus(r->conn) == CONNECTION_OK && (!not_this || strcmp(PQdb(r->conn), not_this) != 0)) return 0;
+  const char *db = hf_pg_string(r->values, HF_PG_MAINTENANCE_DATABASE);
+  if (not_this && strcmp(db, not_this) == 0) db = "template1";
   PQfinish(r->conn);
   r->conn = NULL;
-  return hf_pg_connect(r->host, r->values, not_this && strcmp(db, not_this) == 0 ? "template1" : NULL, HF_PG_SQL, &r->conn);
+  return hf_pg_connect(r->host, r->values, db, HF_PG_SQL, &r->conn);
 }
 
 int hf_pg_logical_restore_open(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_restore *how,
@@ -137,11 +139,12 @@ static int look_at_old(struct restore *r, struct target *t) {
   char oid[16];
   int rc = exists(r, t->name, oid, NULL);
   if (rc <= 0) return rc;
-  rc = is_empty(r, t->name, &t->empty);
+  rc = control(r, t->name);
+  /* Sessions first: to look into it takes one of our own, which may be seen for a moment after it has been ended. */
+  if (rc == 0) rc = hf_pg_bool(r->values, HF_PG_DISCONNECT) || !hf_pg_bool(r->values, HF_PG_REPLACE) ? 0 : check_sessions(r, t->name);
+  if (rc == 0) rc = is_empty(r, t->name, &t->empty);
   if (rc == 0 && !t->empty && !hf_pg_bool(r->values, HF_PG_REPLACE))
     return words(r, "there is a database of this name that is not empty: set replace = yes, or restore-database = ANOTHER-NAME", HOLDFAST_E_EXISTS, t->name);
-  if (rc == 0) rc = control(r, t->name);
-  if (rc == 0 && !hf_pg_bool(r->values, HF_PG_DISCONNECT)) rc = check_sessions(r, t->name);
   if (rc == 0 && !(t->aside = aside_name(t->name))) rc = hf_pg_no_memory(r->host);
   return rc;
 }
@@ -158,15 +161,9 @@ static int make_staging(struct restore *r, struct target *t) {
     hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "removing %s, which an earlier restore left unfinished", t->staging);
     rc = hf_pg_command(r->host, r->conn, "cannot drop what an earlier restore left", "DROP DATABASE %I", 1, params);
   }
-  char *keep = t->staging;
-  t->staging = NULL; /* not ours to drop until it is made */
-  if (rc == 0) rc = hf_pg_database_create(r->host, r->conn, keep, t->like, false);
-  if (rc == 0) {
-    t->staging = keep;
-    return hf_pg_command(r->host, r->conn, "cannot mark the new database", "COMMENT ON DATABASE %I IS %L", 2, params);
-  }
-  free(keep);
-  return rc;
+  if (rc == 0) rc = hf_pg_database_create(r->host, r->conn, t->staging, t->like, false);
+  t->made = rc == 0;
+  return rc == 0 ? hf_pg_command(r->host, r->conn, "cannot mark the new database", "COMMENT ON DATABASE %I IS %L", 2, params) : rc;
 }
 
 static int start_pg_restore(struct restore *r, const char *database) {
@@ -215,13 +212,8 @@ static int begin_dump(struct restore *r, const char *stream) {
     rc = holdfast_fail(r->host, HOLDFAST_E_CONFIG, "restore-database = %s is one name, and several databases are to be restored: choose one with --path %s", other, stream);
   else
     rc = look_at_old(r, t);
-  if (rc < 0) {
-    free(t->staging); /* never made */
-    t->staging = NULL;
-    return rc;
-  }
-  rc = make_staging(r, t);
-  return rc < 0 ? rc : start_pg_restore(r, t->staging);
+  if (rc == 0) rc = make_staging(r, t);
+  return rc == 0 ? start_pg_restore(r, t->staging) : rc;
 }
 
 /* ---- the streams ---- */
@@ -349,7 +341,15 @@ static int swap(struct restore *r) {
 
 static void drop(struct restore *r, const char *name) {
   char *q = PQescapeIdentifier(r->conn, name, strlen(name)), *sql = q ? hf_pg_format("DROP DATABASE %s WITH (FORCE)", q) : NULL;
-  if (sql) PQclear(PQexec(r->conn, sql));
+  PGresult *done = sql ? PQexec(r->conn, sql) : NULL;
+  /* Not the host's message, which tells what came before. */
+  if (PQresultStatus(done) != PGRES_COMMAND_OK) {
+    char words[400];
+    snprintf(words, sizeof words, "%s", PQerrorMessage(r->conn));
+    hf_pg_tidy(words);
+    hf_pg_log(r->host, HOLDFAST_LOG_WARNING, "database %s could not be removed (%s): DROP DATABASE it", name, words);
+  }
+  PQclear(done);
   PQfreemem(q);
   free(sql);
 }
@@ -368,15 +368,14 @@ int hf_pg_logical_restore_finish(void *handle, int complete) {
   int rc = 0;
   if (!complete || !r->in_place || r->n == 0) return HOLDFAST_OK; /* close drops what was begun */
   for (size_t i = 0; i < r->n; i++)
-    if (!r->targets[i].staging) return words(r, "was not restored: nothing is replaced", HOLDFAST_E_FAILED, r->targets[i].name);
+    if (!r->targets[i].made) return words(r, "was not restored: nothing is replaced", HOLDFAST_E_FAILED, r->targets[i].name);
   for (size_t i = 0; rc == 0 && i < r->n; i++) rc = control(r, r->targets[i].name);
   for (size_t i = 0; rc == 0 && i < r->n; i++) rc = dress(r, &r->targets[i]);
   for (size_t i = 0; rc == 0 && i < r->n; i++)
     if (r->targets[i].aside && !hf_pg_bool(r->values, HF_PG_DISCONNECT)) rc = check_sessions(r, r->targets[i].name);
   if (rc == 0) rc = swap(r);
   for (size_t i = 0; rc == 0 && i < r->n; i++) {
-    free(r->targets[i].staging);
-    r->targets[i].staging = NULL;
+    r->targets[i].made = false;
     tell(r, &r->targets[i]);
   }
   return rc;
@@ -387,7 +386,7 @@ void hf_pg_logical_restore_close(void *handle) {
   hf_pg_run_free(&r->run);
   for (size_t i = 0; i < r->n; i++) {
     struct target *t = &r->targets[i];
-    if (t->staging && r->conn) drop(r, t->staging);
+    if (t->made && r->conn) drop(r, t->staging);
     free(t->name);
     free(t->staging);
     free(t->aside);

@@ -86,8 +86,8 @@ static void copy_line(const char *p, char *out, size_t cap) {
 }
 
 void hf_pg_words_pick(const char *said, char *out, size_t cap) {
-  static const char server[] = "Error message from server: ";
-  const char *first = NULL, *last = said, *own = strstr(said, server);
+  static const char server[] = "Error message from server: ", lock[] = "was: LOCK TABLE ";
+  const char *first = NULL, *last = said, *own = strstr(said, server), *locking = strstr(said, lock);
   for (const char *p = said; *p;) {
     const char *end = strchrnul(p, '\n');
     const char *e = memmem(p, (size_t)(end - p), "error: ", 7), *f = memmem(p, (size_t)(end - p), "FATAL: ", 7),
@@ -99,10 +99,11 @@ void hf_pg_words_pick(const char *said, char *out, size_t cap) {
   copy_line(first ? first : last, out, cap);
   size_t n = strlen(out);
   /* pg_dump says on the first line which table it was, and on another one why. */
-  if (own && n + 40 < cap && !strstr(out, server)) {
+  const char *more = own && !strstr(out, server) ? own + sizeof server - 1 : locking ? locking + sizeof "was: " - 1 : NULL;
+  if (more && n + 40 < cap) {
     out[n++] = ' ';
     out[n++] = '(';
-    copy_line(own + sizeof server - 1, out + n, cap - n - 1);
+    copy_line(more, out + n, cap - n - 1);
     strcat(out, ")");
   }
 }
@@ -119,7 +120,7 @@ void hf_pg_words_get(int fd, char *out, size_t cap) {
 }
 
 int hf_pg_words_status(const char *words) {
-  if (strstr(words, "No space left on device") || strstr(words, "Disk quota exceeded")) return HOLDFAST_E_NO_SPACE;
+  if (strstr(words, "No space left on device") || strstr(words, "Disk quota exceeded") || strstr(words, ": wrote only ")) return HOLDFAST_E_NO_SPACE;
   if (strstr(words, "permission denied") || strstr(words, "must be superuser") || strstr(words, "authentication failed"))
     return HOLDFAST_E_AUTH;
   if (strstr(words, "did not find magic string") || strstr(words, "unexpected end of file") || strstr(words, "input file"))
