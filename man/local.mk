@@ -18,6 +18,7 @@ dist_man_MANS += \
 	man/holdfast-source-redis.7 \
 	man/holdfast-source-nginx.7 \
 	man/holdfast-source-systemd.7 \
+	man/holdfast-source-postgres.7 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-verify.1 \

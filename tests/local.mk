@@ -25,6 +25,7 @@ UNIT_TESTS = \
 	tests/unit/test_nginx_parse \
 	tests/unit/test_pack \
 	tests/unit/test_place \
+	tests/unit/test_postgres_logical \
 	tests/unit/test_queue \
 	tests/unit/test_recipe \
 	tests/unit/test_recover \
@@ -86,6 +87,8 @@ tests_unit_test_redis_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_redis_parts_LDADD = $(REDIS_OBJECTS) $(CMOCKA_LIBS)
 REDIS_OBJECTS = $(plugins_redis_redis_la_OBJECTS) $(plugins_redis_redis_la_LIBADD)
 tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
+tests_unit_test_postgres_logical_CPPFLAGS = $(PLUGIN_CPPFLAGS) $(LIBPQ_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_postgres_logical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
@@ -117,6 +120,7 @@ INTEGRATION_TESTS = \
 	tests/integration/settings.sh \
 	tests/integration/source_exec.sh \
 	tests/integration/source_redis.sh \
+	tests/integration/source_postgres.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
@@ -127,6 +131,9 @@ INTEGRATION_SUPPORT = \
 # What integration tests source beside lib.sh: each starts a real server.
 	tests/integration/server_nginx.sh \
 	tests/integration/server_systemd.sh
+# Sourced by tests.
+POSTGRES_SUPPORT = \
+	tests/integration/server_postgres.sh
 
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
@@ -135,6 +142,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_nginx \
+	tests/fuzz/fuzz_postgres_sql \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
 	tests/fuzz/fuzz_sqlite \
@@ -156,6 +164,9 @@ tests_fuzz_fuzz_systemd_SOURCES = tests/fuzz/fuzz_systemd.c plugins/systemd/unit
 tests_fuzz_fuzz_systemd_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
 tests_fuzz_fuzz_systemd_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_systemd_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_postgres_sql_SOURCES = tests/fuzz/fuzz_postgres_sql.c plugins/postgres/sql.c
+tests_fuzz_fuzz_postgres_sql_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_postgres_sql_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)

@@ -40,6 +40,33 @@ rc=$? last=holdfast-source-conformance
 exits 0 "the conformance program finds nothing"
 grep '^not ok\|^# ' "$work/out" | head -n 20
 
+# ---- rehearsals that must fail
+
+source_lines 'database = small' 'globals = no' | new_repo little
+chmod 600 "$M"
+must init
+must backup
+hf drill
+exits 0 "a rehearsal without roles"
+
+with "assert = small: SELECT false"
+hf drill
+exits 1 "an assertion that does not hold"
+says 'failed.*assert = small: SELECT false: it gave f' "is named"
+with "assert = nowhere: SELECT true"
+hf drill
+says 'nowhere' "one about a database that is not there"
+with "assert = small: SELECT * FROM gone"
+hf drill
+says 'assert = small.*relation "gone" does not exist' "one that is wrong"
+plain
+if [ "$(id -u)" -eq 0 ]; then
+  with 'server-user = nobody-here'
+  hf drill
+  exits 1 "no account for the temporary server"
+  says 'server-user = nobody-here: there is no such account' "and the message says so"
+fi
+
 # ---- backup while writers write
 
 source_lines 'exclude-database = small' 'row-counts = yes' "assert = shop: $balanced" 'assert = shop: SELECT count(*) = 100 FROM more.t' >"$work/lines"
@@ -49,7 +76,7 @@ must init
 hf check
 exits 0 "check"
 says 'PostgreSQL 1[0-9].* would dump 3 databases and the roles' "says what would be dumped"
-as_postgres "$pg_bin/pgbench" -h "$pg_dir" -p "$pg_port" -U pgadm -n -c 4 -T 600 shop >"$work/pgbench.out" 2>&1 &
+as_postgres "$pg_bin/pgbench" -h "$pg_dir" -p "$pg_port" -U pgadm -n -c 4 -R 100 -T 600 shop >"$work/pgbench.out" 2>&1 &
 pgbench=$!
 jobs_started+=("$pgbench")
 history() { pg_psql shop 'SELECT count(*) FROM public.pgbench_history'; }
@@ -88,27 +115,6 @@ exits 0 "a rehearsal restores all of it into a temporary server"
 says 'passed.*3 dumps restored into a temporary PostgreSQL.*amcheck.*2 assertions hold' "and says what it looked at"
 is "$(find "$work/tmp" -mindepth 1 | wc -l)" 0 "and leaves nothing behind"
 history_at_backup=$("$pg_bin/pg_restore" --data-only --table=pgbench_history -f - "$dump" | grep -c '^[0-9]')
-
-# ---- rehearsals that must fail
-
-with "assert = shop: SELECT false"
-hf drill
-exits 1 "an assertion that does not hold"
-says 'failed.*assert = shop: SELECT false: it gave f' "is named"
-with "assert = nowhere: SELECT true"
-hf drill
-says 'nowhere' "one about a database that is not there"
-with "assert = shop: SELECT * FROM gone"
-hf drill
-says 'assert = shop.*relation "gone" does not exist' "one that is wrong"
-plain
-if [ "$(id -u)" -eq 0 ]; then
-  with 'server-user = nobody-here'
-  hf drill
-  exits 1 "no account for the temporary server"
-  says 'server-user = nobody-here: there is no such account' "and the message says so"
-  plain
-fi
 
 # ---- restore in place
 
