@@ -320,11 +320,8 @@ int hf_pg_logical_state(const struct holdfast_host *host, const char *text, json
     *out = s;
     return 1;
   }
-  int rc = mode && strcmp(mode, "physical") == 0
-               ? holdfast_fail(host, HOLDFAST_E_CONFIG, "the snapshot was made with mode = physical, and the manifest has mode = logical")
-               : holdfast_fail(host, HOLDFAST_E_CORRUPT, "the state kept with the snapshot is damaged, or of a later version of holdfast");
   json_decref(s);
-  return rc;
+  return holdfast_fail(host, HOLDFAST_E_CORRUPT, "the state kept with the snapshot is damaged, or of a later version of holdfast");
 }
 
 const struct holdfast_source_plugin hf_pg_logical = {

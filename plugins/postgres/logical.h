@@ -66,7 +66,7 @@ int hf_pg_logical_restore_finish(void *handle, int complete);
 void hf_pg_logical_restore_close(void *handle);
 int hf_pg_logical_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
-/* The state of a logical backup: 1 and *out (the caller's), 0 when there is none, negative when it is damaged or of another mode or version. */
+/* The state of a logical backup: 1 and *out (the caller's), 0 when there is none, negative when it is damaged or of another version. */
 int hf_pg_logical_state(const struct holdfast_host *host, const char *text, json_t **out);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 static const struct holdfast_setting settings[] = {
   [HF_PG_MODE] = {"mode", HOLDFAST_CHOICE, 0, "logical", "logical|physical",
     "Dumps of databases (logical), or a base backup of the whole cluster (physical)"},
@@ -72,16 +74,27 @@ static const struct holdfast_source_plugin *mode_of(const struct holdfast_value 
   return strcmp(hf_pg_string(values, HF_PG_MODE), "physical") == 0 ? &hf_pg_physical : &hf_pg_logical;
 }
 
-static int wrap(const struct holdfast_host *host, const struct holdfast_value *values, struct instance **out) {
+/* A snapshot is of the mode it was made in, whatever the manifest says now. */
+static const struct holdfast_source_plugin *mode_of_state(const struct holdfast_value *values, const char *state) {
+  json_t *s = state && *state ? json_loads(state, 0, NULL) : NULL;
+  const char *mode = json_string_value(json_object_get(s, "mode"));
+  const struct holdfast_source_plugin *found = mode && strcmp(mode, "physical") == 0  ? &hf_pg_physical
+                                               : mode && strcmp(mode, "logical") == 0 ? &hf_pg_logical
+                                                                                      : mode_of(values);
+  json_decref(s);
+  return found;
+}
+
+static int wrap(const struct holdfast_host *host, const struct holdfast_source_plugin *mode, struct instance **out) {
   *out = calloc(1, sizeof **out);
   if (!*out) return hf_pg_no_memory(host);
-  (*out)->mode = mode_of(values);
+  (*out)->mode = mode;
   return 0;
 }
 
 static int open_postgres(const struct holdfast_host *host, const struct holdfast_value *values, void **handle) {
   struct instance *p;
-  int rc = wrap(host, values, &p);
+  int rc = wrap(host, mode_of(values), &p);
   if (rc == 0) rc = p->mode->open(host, values, &p->inner);
   if (rc < 0)
     free(p);
@@ -125,7 +138,7 @@ static int probe(const struct holdfast_host *host, const struct holdfast_value *
 
 static int restore_open(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_restore *how, void **handle) {
   struct instance *p;
-  int rc = wrap(host, values, &p);
+  int rc = wrap(host, mode_of_state(values, how->state), &p);
   if (rc == 0) rc = p->mode->restore_open(host, values, how, &p->inner);
   if (rc < 0)
     free(p);
@@ -161,7 +174,7 @@ static void restore_close(void *handle) {
 }
 
 static int verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state) {
-  return mode_of(values)->verify(host, values, directory, state);
+  return mode_of_state(values, state)->verify(host, values, directory, state);
 }
 
 static const struct holdfast_source_plugin plugin = {

@@ -42,7 +42,8 @@ grep '^not ok\|^# ' "$work/out" | head -n 20
 
 # ---- rehearsals that must fail
 
-source_lines 'database = small' 'globals = no' | new_repo little
+source_lines 'database = small' 'globals = no' >"$work/lines"
+new_repo little <"$work/lines"
 chmod 600 "$M"
 must init
 must backup
