@@ -99,6 +99,7 @@ static int check_database(const struct holdfast_host *host, struct hf_pg_server 
   int rc = hf_pg_server_connect(server, db, &conn);
   if (rc < 0) return rc;
   rc = hf_pg_query(host, conn, "cannot begin", "BEGIN", 0, NULL, NULL);
+  if (rc == 0) rc = hf_pg_query(host, conn, "cannot set the search path", "SET search_path = pg_catalog", 0, NULL, NULL);
   if (rc == 0) rc = get_amcheck(host, conn, &schema);
   if (rc == 0 && schema) {
     out->amcheck = true;
@@ -122,7 +123,6 @@ static int assertion(const struct holdfast_host *host, struct hf_pg_server *serv
   for (size_t n = strlen(db); n > 0 && (db[n - 1] == ' ' || db[n - 1] == '\t');) db[--n] = '\0';
   int rc = hf_pg_server_connect(server, db, &conn);
   if (rc == 0) rc = hf_pg_query(host, conn, "cannot begin", "BEGIN READ ONLY", 0, NULL, NULL);
-  if (rc == 0) rc = hf_pg_query(host, conn, "cannot set the search path", "SET LOCAL search_path TO DEFAULT", 0, NULL, NULL);
   if (rc == 0) {
     char what[300];
     snprintf(what, sizeof what, "assert = %.250s", text);

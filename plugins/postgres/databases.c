@@ -206,6 +206,17 @@ static int dress_right(const struct holdfast_host *host, PGconn *conn, const cha
   return hf_pg_command(host, conn, "cannot grant a right on the database", form, 2, params);
 }
 
+int hf_pg_database_search_path(const struct holdfast_host *host, PGconn *conn, const char *name, const json_t *d) {
+  json_t *row;
+  size_t i;
+  int rc = 0;
+  json_array_foreach(json_object_get(d, "settings"), i, row) {
+    const char *text = json_string_value(json_array_get(row, 1));
+    if (rc == 0 && json_is_null(json_array_get(row, 0)) && text && strncmp(text, "search_path=", 12) == 0) rc = dress_setting(host, conn, name, row);
+  }
+  return rc;
+}
+
 int hf_pg_database_dress(const struct holdfast_host *host, PGconn *conn, const char *name, const json_t *d) {
   const char *const owner[] = {name, get(d, "owner")}, *const comment[] = {name, get(d, "comment")};
   const json_t *acl = json_object_get(d, "acl"), *limit = json_object_get(d, "limit");

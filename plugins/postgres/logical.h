@@ -43,6 +43,8 @@ char *hf_pg_database_name(const json_t *state, const char *stream);
 
 /* Make the database `name`, empty, of the encoding and locale described (d may be NULL: the server's own). */
 int hf_pg_database_create(const struct holdfast_host *host, PGconn *conn, const char *name, const json_t *d, bool rehearsal);
+/* Of its settings the search_path alone, which assertions may count on. */
+int hf_pg_database_search_path(const struct holdfast_host *host, PGconn *conn, const char *name, const json_t *d);
 /* Give it the owner, rights, settings, connection limit and comment described. */
 int hf_pg_database_dress(const struct holdfast_host *host, PGconn *conn, const char *name, const json_t *d);
 

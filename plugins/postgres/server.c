@@ -100,9 +100,13 @@ static int launch(struct hf_pg_server *s, const struct hf_pg_server_how *how) {
   return rc;
 }
 
+/* What a database has been given by ALTER DATABASE must not keep us out of it, or stop us in it. */
+static const char options[] = "-c session_preload_libraries= -c local_preload_libraries= -c default_transaction_read_only=off -c statement_timeout=0 "
+                              "-c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c role=none";
+
 static int session(struct hf_pg_server *s, const char *dbname, int seconds, PGconn **out) {
   const char *const keys[] = {"host", "port", "user", "dbname", "client_encoding", "fallback_application_name", "sslmode", "gssencmode", "options", NULL};
-  const char *const vals[] = {s->dir, HF_PG_SERVER_PORT, s->superuser, dbname, "UTF8", "holdfast", "disable", "disable", "-c search_path=pg_catalog", NULL};
+  const char *const vals[] = {s->dir, HF_PG_SERVER_PORT, s->superuser, dbname, "UTF8", "holdfast", "disable", "disable", options, NULL};
   return hf_pg_connect_params(s->host, keys, vals, seconds, out);
 }
 

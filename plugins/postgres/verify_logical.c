@@ -129,6 +129,7 @@ static int restore_one(struct rehearsal *h, const char *file) {
   if (!name) return hf_pg_no_memory(h->host);
   int rc = clear_the_place(h, name);
   if (rc == 0) rc = hf_pg_database_create(h->host, h->conn, name, hf_pg_database_of(h->state, file), true);
+  if (rc == 0) rc = hf_pg_database_search_path(h->host, h->conn, name, hf_pg_database_of(h->state, file));
   if (rc == 0) rc = run_pg_restore(h, file, name);
   h->restored += rc == 0;
   free(name);

@@ -70,7 +70,7 @@ fi
 
 # ---- backup while writers write
 
-source_lines 'exclude-database = small' 'row-counts = yes' "assert = shop: $balanced" 'assert = shop: SELECT count(*) = 100 FROM more.t' >"$work/lines"
+source_lines 'exclude-database = small' 'row-counts = yes' "assert = shop: $balanced" 'assert = shop: SELECT count(*) = 100 FROM t' >"$work/lines"
 new_repo main <"$work/lines"
 chmod 600 "$M"
 must init
