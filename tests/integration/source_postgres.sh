@@ -42,7 +42,7 @@ grep '^not ok\|^# ' "$work/out" | head -n 20
 
 # ---- rehearsals that must fail
 
-source_lines 'database = small' 'globals = no' >"$work/lines"
+source_lines 'database = small' 'globals = no' 'row-counts = yes' >"$work/lines"
 new_repo little <"$work/lines"
 chmod 600 "$M"
 must init
@@ -67,6 +67,36 @@ if [ "$(id -u)" -eq 0 ]; then
   exits 1 "no account for the temporary server"
   says 'server-user = nobody-here: there is no such account' "and the message says so"
 fi
+
+# The real programs, but for a pg_restore that spoils what it has restored.
+spoil=$work/spoil
+mkdir "$spoil"
+ln -s "$pg_bin"/* "$spoil/"
+rm "$spoil/pg_restore"
+cat >"$spoil/pg_restore" <<EOF
+#!/bin/bash
+"$pg_bin/pg_restore" "\$@" || exit
+for a in "\$@"; do case \$a in --host=*) host=\${a#--host=} ;; esac; done
+[ -z "\${host:-}" ] || "$pg_bin/psql" -Xq -v ON_ERROR_STOP=1 -h "\$host" -p 5432 -U pgadm -d small -f "$work/spoil.sql"
+EOF
+chmod +x "$spoil/pg_restore"
+with "bin-dir = $spoil"
+echo 'INSERT INTO one VALUES (2)' >"$work/spoil.sql"
+hf drill
+exits 1 "a table with another number of rows than at the backup"
+says 'database small: the table public\.one has 2 rows; it had 1 at the backup' "is named"
+echo 'DROP TABLE one' >"$work/spoil.sql"
+hf drill
+says 'database small: the table public\.one is not there; it had 1 rows at the backup' "so is one that is gone"
+cat >"$work/spoil.sql" <<'EOF'
+CREATE TABLE two AS SELECT generate_series(1, 100) AS a;
+CREATE INDEX up ON two (a);
+CREATE INDEX down ON two (a DESC);
+SET allow_system_table_mods = on;
+UPDATE pg_class c SET relfilenode = (SELECT relfilenode FROM pg_class o WHERE o.relname = 'down') WHERE relname = 'up';
+EOF
+hf drill
+says 'database small is damaged: item order invariant violated for index "up"' "and an index whose entries are in disorder"
 
 # ---- backup while writers write
 
