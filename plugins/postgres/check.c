@@ -14,7 +14,8 @@ static uint64_t number(const PGresult *r, int row, int column) { return strtoull
 /* The schema amcheck is in, quoted; *schema stays NULL where the server does not have it. */
 static int get_amcheck(const struct holdfast_host *host, PGconn *conn, char **schema) {
   PGresult *r = NULL;
-  int rc = hf_pg_query(host, conn, "cannot look for amcheck", "SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+  int rc = hf_pg_query(host, conn, "cannot look for amcheck",
+        "SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                        "WHERE e.extname = 'amcheck'), EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')", 0, NULL, &r);
   bool there = rc == 0 && !PQgetisnull(r, 0, 0), available = rc == 0 && *PQgetvalue(r, 0, 1) == 't';
   if (there) *schema = strdup(PQgetvalue(r, 0, 0));
@@ -49,13 +50,16 @@ static int check_indexes(const struct holdfast_host *host, PGconn *conn, const c
 }
 
 static int check_heaps(const struct holdfast_host *host, PGconn *conn, const char *db, const char *schema, struct hf_pg_checked *out) {
-  static const char from[] = "FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'heap' AND c.relkind IN ('r', 'm', 't') AND c.relpersistence = 'p'";
-  char *sql = hf_pg_format("SELECT x.oid::regclass, v.blkno, v.msg FROM (SELECT c.oid %s OFFSET 0) x, LATERAL %s.verify_heapam(x.oid::regclass) v LIMIT 1", from, schema);
+  static const char from[] = "FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'heap' "
+                             "AND c.relkind IN ('r', 'm', 't') AND c.relpersistence = 'p'";
+  char *sql = hf_pg_format("SELECT x.oid::regclass, v.blkno, v.msg FROM (SELECT c.oid %s OFFSET 0) x, LATERAL %s.verify_heapam(x.oid::regclass) v LIMIT 1",
+        from, schema);
   char *count = hf_pg_format("SELECT count(*) %s", from);
   PGresult *r = NULL, *n = NULL;
   int rc = sql && count ? checking(host, conn, db, sql, &r) : hf_pg_no_memory(host);
   if (rc == 0 && PQntuples(r) > 0)
-    rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s is damaged: table %s, block %s: %s", db, PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1), PQgetvalue(r, 0, 2));
+    rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s is damaged: table %s, block %s: %s", db, PQgetvalue(r, 0, 0),
+                       PQgetvalue(r, 0, 1), PQgetvalue(r, 0, 2));
   if (rc == 0) rc = hf_pg_query(host, conn, "cannot count the tables", count, 0, NULL, &n);
   if (rc == 0) out->heaps += number(n, 0, 0);
   PQclear(r);
@@ -71,9 +75,11 @@ static int compare(const struct holdfast_host *host, const char *db, const json_
   json_t *n;
   json_object_foreach((json_t *)then, table, n) {
     const json_t *have = json_object_get(now, table);
-    if (!have) return holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s: the table %s is not there; it had %lld rows at the backup", db, table, json_integer_value(n));
+    if (!have) return holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s: the table %s is not there; it had %lld rows at the backup", db, table,
+          json_integer_value(n));
     if (json_integer_value(have) != json_integer_value(n))
-      return holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s: the table %s has %lld rows; it had %lld at the backup", db, table, json_integer_value(have), json_integer_value(n));
+      return holdfast_fail(host, HOLDFAST_E_CORRUPT, "database %s: the table %s has %lld rows; it had %lld at the backup", db, table,
+            json_integer_value(have), json_integer_value(n));
   }
   return 0;
 }
@@ -132,7 +138,8 @@ static int assertion(const struct holdfast_host *host, struct hf_pg_server *serv
     rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "assert = %.300s: it gave no row", text);
   for (int i = 0; rc == 0 && i < PQntuples(r); i++)
     if (strcmp(PQgetvalue(r, i, 0), "t") != 0)
-      rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "assert = %.300s: it gave %.100s, and t (true) is right", text, PQgetisnull(r, i, 0) ? "NULL" : PQgetvalue(r, i, 0));
+      rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "assert = %.300s: it gave %.100s, and t (true) is right", text,
+                         PQgetisnull(r, i, 0) ? "NULL" : PQgetvalue(r, i, 0));
   PQclear(r);
   PQfinish(conn);
   free(db);
@@ -174,5 +181,6 @@ void hf_pg_checked_tell(const struct holdfast_host *host, const struct hf_pg_che
   char amcheck[100];
   snprintf(amcheck, sizeof amcheck, "%llu indexes and %llu heaps by amcheck", (unsigned long long)c->indexes, (unsigned long long)c->heaps);
   holdfast_fail(host, HOLDFAST_OK, "%s: %llu databases, %llu tables with %llu rows, %s, %llu assertions hold", what, (unsigned long long)c->databases,
-                (unsigned long long)c->tables, (unsigned long long)c->rows, c->amcheck ? amcheck : "amcheck is not installed", (unsigned long long)c->assertions);
+                (unsigned long long)c->tables, (unsigned long long)c->rows, c->amcheck ? amcheck : "amcheck is not installed",
+                      (unsigned long long)c->assertions);
 }

@@ -78,7 +78,8 @@ int hf_pg_logical_restore_open(const struct holdfast_host *host, const struct ho
 /* 1 and its OID in oid when there is a database of the name, else 0. */
 static int exists(struct restore *r, const char *name, char oid[16], bool *marked) {
   PGresult *q = NULL;
-  int rc = hf_pg_query(r->host, r->conn, "cannot look for the database", "SELECT oid, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1", 1,
+  int rc = hf_pg_query(r->host, r->conn, "cannot look for the database",
+        "SELECT oid, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = $1", 1,
                        &name, &q);
   if (rc == 0 && PQntuples(q) == 1) {
     snprintf(oid, 16, "%s", PQgetvalue(q, 0, 0));
@@ -92,7 +93,8 @@ static int exists(struct restore *r, const char *name, char oid[16], bool *marke
 /* Is there nothing in it that somebody made? */
 static int is_empty(struct restore *r, const char *name, bool *empty) {
   static const char sql[] = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace) "
-                            "AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384) AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384 AND nspname NOT LIKE 'pg\\_%') "
+                            "AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384) "
+                            "AND NOT EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384 AND nspname NOT LIKE 'pg\\_%') "
                             "AND NOT EXISTS (SELECT FROM pg_type WHERE oid >= 16384) AND NOT EXISTS (SELECT FROM pg_extension WHERE oid >= 16384) "
                             "AND NOT EXISTS (SELECT FROM pg_largeobject_metadata)";
   PGconn *conn = NULL;
@@ -108,7 +110,8 @@ static int is_empty(struct restore *r, const char *name, bool *empty) {
 /* Nobody may be in a database that is to be renamed. */
 static int check_sessions(struct restore *r, const char *name) {
   PGresult *q = NULL;
-  int rc = hf_pg_query(r->host, r->conn, "cannot count the sessions", "SELECT count(*), min(coalesce(nullif(application_name, ''), usename)) FROM pg_stat_activity "
+  int rc = hf_pg_query(r->host, r->conn, "cannot count the sessions",
+        "SELECT count(*), min(coalesce(nullif(application_name, ''), usename)) FROM pg_stat_activity "
                        "WHERE datname = $1 AND backend_type = 'client backend' AND pid <> pg_backend_pid()", 1, &name, &q);
   if (rc == 0 && strcmp(PQgetvalue(q, 0, 0), "0") != 0)
     rc = holdfast_fail(r->host, HOLDFAST_E_CONFIG, "database %s is in use by %s session(s), of %s for one: stop what uses it, or set disconnect = yes", name,
@@ -209,7 +212,8 @@ static int begin_dump(struct restore *r, const char *stream) {
   *t = (struct target){.name = name, .staging = staging, .like = hf_pg_database_of(r->state, stream)};
   int rc = 0;
   if (other && r->n > 1)
-    rc = holdfast_fail(r->host, HOLDFAST_E_CONFIG, "restore-database = %s is one name, and several databases are to be restored: choose one with --path %s", other, stream);
+    rc = holdfast_fail(r->host, HOLDFAST_E_CONFIG, "restore-database = %s is one name, and several databases are to be restored: choose one with --path %s",
+          other, stream);
   else
     rc = look_at_old(r, t);
   if (rc == 0) rc = make_staging(r, t);

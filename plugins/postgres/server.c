@@ -36,7 +36,8 @@ static const char *const fixed[] = {
   "wal_level=minimal", "max_wal_senders=0", "max_replication_slots=0", "max_logical_replication_workers=0", "synchronous_standby_names=",
   "recovery_target=", "recovery_target_time=", "recovery_target_name=", "recovery_target_xid=", "recovery_target_lsn=",
   "fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=64MB", "huge_pages=off", "max_connections=20",
-  "max_prepared_transactions=64", "max_locks_per_transaction=256", "autovacuum=off", "jit=off", "logging_collector=off", "log_destination=stderr", "log_min_messages=fatal",
+  "max_prepared_transactions=64", "max_locks_per_transaction=256", "autovacuum=off", "jit=off", "logging_collector=off", "log_destination=stderr",
+        "log_min_messages=fatal",
   "log_statement=none", "log_connections=off", "log_checkpoints=off", "lc_messages=C", "cluster_name=holdfast",
 };
 
@@ -60,7 +61,8 @@ static int make_cluster(struct hf_pg_server *s) {
   int code = 0;
   int rc = initdb ? hfp_collect(s->host, &how, 65536, NULL, NULL, &code, &words) : hf_pg_no_memory(s->host);
   if (rc == 0 && code != 0)
-    rc = holdfast_fail(s->host, hf_pg_words_status(words ? words : ""), "initdb of a temporary cluster: %.500s (exit code %d)", words && *words ? words : "it said nothing", code);
+    rc = holdfast_fail(s->host, hf_pg_words_status(words ? words : ""), "initdb of a temporary cluster: %.500s (exit code %d)",
+                       words && *words ? words : "it said nothing", code);
   free(initdb);
   free(words);
   return rc;

@@ -24,7 +24,8 @@ struct hf_pg_server_how {
 
 struct hf_pg_server;
 
-/* Start it and wait until it accepts connections, out of recovery. What the server said last is in the message when it does not. In an existing data directory, pg_hba.conf,
+/* Start it and wait until it accepts connections, out of recovery. What the server said last is in the message when it does not. In an existing data
+ * directory, pg_hba.conf,
  * pg_ident.conf and postgresql.conf are left as they are and not used; postgresql.auto.conf is read, and outweighed where it matters; standby.signal and
  * recovery.signal are the caller's matter. Folders above the data directory that belong to root and that server-user may not go through are opened to its group
  * (0710) until the server stops. */

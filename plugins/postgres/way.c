@@ -39,7 +39,8 @@ int hf_pg_way_account(const struct holdfast_host *host, const char *name) {
   struct account a;
   int e = name ? look_up(name, &a) : ENOENT;
   if (e != 0)
-    return holdfast_fail(host, HOLDFAST_E_CONFIG, "server-user = %s: %s; PostgreSQL does not run as root, so it has to be an account to run a temporary server as",
+    return holdfast_fail(host, HOLDFAST_E_CONFIG,
+          "server-user = %s: %s; PostgreSQL does not run as root, so it has to be an account to run a temporary server as",
                          name ? name : "", e == ENOENT ? "there is no such account" : strerror(e));
   if (a.uid == 0) return holdfast_fail(host, HOLDFAST_E_CONFIG, "server-user = %s: PostgreSQL does not run as root", name);
   return 0;
@@ -77,7 +78,8 @@ static int open_one(const struct holdfast_host *host, const struct account *a, c
   }
   int rc = 0;
   if (st.st_uid != 0 || st.st_mode & 077 || w->n == HF_PG_WAY_MAX)
-    rc = holdfast_fail(host, HOLDFAST_E_AUTH, "%s may not go through %s, which a temporary server has to: set TMPDIR to a folder that it may go through", name, path);
+    rc = holdfast_fail(host, HOLDFAST_E_AUTH, "%s may not go through %s, which a temporary server has to: set TMPDIR to a folder that it may go through",
+          name, path);
   else if (fchown(fd, (uid_t)-1, a->gid) != 0 || fchmod(fd, (st.st_mode & 07777) | S_IXGRP) != 0)
     rc = holdfast_fail(host, hf_pg_status(errno), "%s: cannot open it to %s: %s", path, name, strerror(errno));
   else
