@@ -25,6 +25,7 @@ UNIT_TESTS = \
 	tests/unit/test_nginx_parse \
 	tests/unit/test_pack \
 	tests/unit/test_place \
+	tests/unit/test_postgres_physical \
 	tests/unit/test_postgres_logical \
 	tests/unit/test_queue \
 	tests/unit/test_recipe \
@@ -89,6 +90,8 @@ REDIS_OBJECTS = $(plugins_redis_redis_la_OBJECTS) $(plugins_redis_redis_la_LIBAD
 tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_postgres_logical_CPPFLAGS = $(PLUGIN_CPPFLAGS) $(LIBPQ_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_postgres_logical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_postgres_physical_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_postgres_physical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
@@ -121,6 +124,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_exec.sh \
 	tests/integration/source_redis.sh \
 	tests/integration/source_postgres.sh \
+	tests/integration/source_postgres_physical.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
@@ -142,6 +146,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_nginx \
+	tests/fuzz/fuzz_postgres \
 	tests/fuzz/fuzz_postgres_sql \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
@@ -167,6 +172,9 @@ tests_fuzz_fuzz_systemd_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_postgres_sql_SOURCES = tests/fuzz/fuzz_postgres_sql.c plugins/postgres/sql.c
 tests_fuzz_fuzz_postgres_sql_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_postgres_sql_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_postgres_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_postgres_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_postgres_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)

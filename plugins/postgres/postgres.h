@@ -50,6 +50,8 @@ enum hf_pg_setting {
   /* physical */
   HF_PG_SLOT,
   HF_PG_CHECKPOINT,
+  HF_PG_MAX_RATE,
+  HF_PG_MANIFEST_CHECKSUMS,
   HF_PG_DATA_DIRECTORY,
   /* verify */
   HF_PG_SERVER_USER,
