@@ -28,6 +28,8 @@ chown postgres:postgres "$work/space"
 pg_psql postgres "CREATE TABLESPACE extra LOCATION '$work/space'"
 pg_psql postgres "CREATE ROLE plain LOGIN" && pg_psql postgres "CREATE ROLE rep LOGIN REPLICATION"
 pg_psql postgres "CREATE DATABASE shop"
+sed -i '1i local replication rep reject' "$pg_dir/data/pg_hba.conf"
+pg_psql postgres 'SELECT pg_reload_conf()' >/dev/null
 "$pg_bin/pgbench" -h "$pg_dir" -p "$pg_port" -U pgadm -i -q -s 1 shop >"$work/pgbench.out" 2>&1
 pg_psql shop "CREATE TABLE placed TABLESPACE extra AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g; CREATE INDEX ON placed (g) TABLESPACE extra; CHECKPOINT"
 oid=$(pg_psql postgres "SELECT oid FROM pg_tablespace WHERE spcname = 'extra'")
@@ -70,8 +72,6 @@ after=$(pg_psql shop 'SELECT count(*) FROM pgbench_history')
 ok "pgbench wrote while the backup ran ($before to $after transactions)" test "$after" -gt "$before"
 hf ls latest pg
 is "$(sort "$work/out" | tr -s ' \n' ' ')" "$oid.tar backup_manifest base.tar " "the streams: a tar for each tablespace, the manifest"
-hf list --json
-is "$(grep -c '"damaged_pages": *0' "$work/out")" "$(grep -c '"damaged_pages"' "$work/out")" "no damaged pages"
 
 # check_copy DIR NAME: start a server on DIR, and look.
 check_copy() {
@@ -92,7 +92,7 @@ exits 0 "restore to a folder"
 chmod 711 "$work/to" "$work/to/pg"
 ok "pg_verifybackup finds nothing" "$pg_bin/pg_verifybackup" -i tablespace_map "$work/to/pg/data"
 is "$(stat -c '%a %U' "$work/to/pg/data" "$work/to/pg/data/PG_VERSION" "$work/to/pg/tablespaces/$oid" | tr '\n' ' ')" '700 postgres 600 postgres 700 postgres ' "modes and owners"
-is "$(find "$work/to/pg" ! -user postgres ! -path "$work/to/pg" | wc -l)" 0 "all of it is the server's"
+is "$(find "$work/to/pg/data" "$work/to/pg/tablespaces" ! -user postgres 2>&1 | wc -l)" 0 "all of it is the server's"
 is "$(readlink "$work/to/pg/data/pg_tblspc/$oid")" "$work/to/pg/tablespaces/$oid" "the tablespace is linked to its copy"
 check_copy "$work/to/pg/data" "restored to a folder"
 hf restore latest pg --to "$work/to"
@@ -179,12 +179,12 @@ fails() {
   exits 3 "$name: exit code 3"
   says "bad.*$regex" "$name: the message"
   is "$(grep -cE "$regex" "$work/err")" 1 "$name: comes once"
-  hf list
-  ok "$name: the other source is committed" grep -q partial "$work/out"
+  hf ls latest good
+  says greetings "$name: the other source is committed"
 }
 
 fails "a role that may not" 'must be superuser or replication role' "host = $sock" 'username = plain'
-fails "pg_hba.conf says no" 'no pg_hba.conf entry for replication connection' 'host = 127.0.0.2' 'username = rep' 'connection = sslmode=disable' "connection = hostaddr=127.0.0.1" 2>/dev/null
+fails "pg_hba.conf says no" 'pg_hba.conf rejects replication connection' "host = $sock" 'username = rep'
 fails "no server" 'port 1\b.*failed' 'host = 127.0.0.1' 'port = 1'
 
 # proxied HOW ARGUMENT...: $proxy is a socket folder of a proxy before the server.
@@ -219,7 +219,7 @@ must init
 slow=$!
 jobs_started+=("$slow")
 ok "a backup under way" wait_for gives postgres "SELECT EXISTS (SELECT FROM pg_stat_progress_basebackup WHERE phase = 'streaming database files') AND EXISTS (SELECT FROM pg_replication_slots WHERE temporary)"
-kill -INT "$slow"
+kill -TERM "$slow"
 wait "$slow" 2>/dev/null
 ok "is stopped: the server ends it and drops the slot" wait_for idle
 
