@@ -27,6 +27,7 @@ UNIT_TESTS = \
 	tests/unit/test_place \
 	tests/unit/test_postgres_physical \
 	tests/unit/test_postgres_logical \
+	tests/unit/test_postgres_physical \
 	tests/unit/test_queue \
 	tests/unit/test_recipe \
 	tests/unit/test_recover \
@@ -172,8 +173,8 @@ tests_fuzz_fuzz_systemd_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_postgres_sql_SOURCES = tests/fuzz/fuzz_postgres_sql.c plugins/postgres/sql.c
 tests_fuzz_fuzz_postgres_sql_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_postgres_sql_LDFLAGS = $(FUZZ_LINK)
-tests_fuzz_fuzz_postgres_CPPFLAGS = $(PLUGIN_CPPFLAGS)
-tests_fuzz_fuzz_postgres_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_postgres_SOURCES = tests/fuzz/fuzz_postgres.c plugins/postgres/manifest.c plugins/postgres/tarwalk.c
+tests_fuzz_fuzz_postgres_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_postgres_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recipe_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_recipe_LDFLAGS = $(FUZZ_LINK)

@@ -19,6 +19,8 @@
 #define TAR_END 1024           /* zeros that end a tar */
 #define LOOK_UP 200            /* milliseconds between two looks at host->cancelled */
 #define MAX_TABLESPACES 100000 /* the server's list is refused beyond */
+#define RATE_MIN (32 << 10)    /* bytes a second */
+#define RATE_MAX (1 << 30)
 #define MAX_WARNINGS 20        /* that go to the log */
 
 struct hf_pg_basebackup {
@@ -152,6 +154,9 @@ static int take_slot(struct hf_pg_basebackup *b) {
 }
 
 int hf_pg_basebackup_open(const struct holdfast_host *host, const struct holdfast_value *values, struct hf_pg_basebackup **out) {
+  const struct holdfast_value *rate = &values[HF_PG_MAX_RATE];
+  if (rate->count && (rate->number < RATE_MIN || rate->number > RATE_MAX))
+    return holdfast_fail(host, HOLDFAST_E_CONFIG, "max-rate = %s: 32K to 1G is what the server takes", rate->strings[0]);
   struct hf_pg_basebackup *b = calloc(1, sizeof *b);
   if (!b) return hf_pg_no_memory(host);
   b->host = host;

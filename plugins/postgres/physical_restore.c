@@ -140,6 +140,13 @@ static int find_owner(struct restore *r, const struct holdfast_value *values) {
   return 0;
 }
 
+/* No server may be at work on what is going to be replaced: in the data directory, or on the tablespaces from where it was before. */
+static int all_stopped(struct restore *r) {
+  int rc = hf_pg_not_running(r->host, r->data);
+  if (rc == 0 && r->state.n_spaces > 0 && *r->state.data_directory == '/') rc = hf_pg_not_running(r->host, r->state.data_directory);
+  return rc;
+}
+
 static int find_data(struct restore *r, const struct holdfast_value *values) {
   const char *set = hf_pg_string(values, HF_PG_DATA_DIRECTORY);
   char *real;
@@ -157,7 +164,7 @@ static int find_data(struct restore *r, const struct holdfast_value *values) {
   r->data = real ? real : strdup(set);
   if (!r->data) return hf_pg_no_memory(r->host);
   for (size_t n = strlen(r->data); n > 1 && r->data[n - 1] == '/'; n--) r->data[n - 1] = '\0';
-  return hf_pg_not_running(r->host, r->data);
+  return all_stopped(r);
 }
 
 int hf_pg_physical_restore_open(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_restore *how,
@@ -323,7 +330,7 @@ static int destination(struct restore *r, struct part *p) {
 
 static int move_all(struct restore *r) {
   size_t n = 0;
-  int rc = r->in_place ? hf_pg_not_running(r->host, r->data) : 0;
+  int rc = r->in_place ? all_stopped(r) : 0;
   for (size_t i = 0; rc == 0 && i < r->n_parts; i++) {
     struct part *p = r->parts[i];
     if (r->in_place || !p->oid[0]) rc = destination(r, p);

@@ -6,7 +6,7 @@
 #
 #   pg_start NAME [LINE...]  make and start a cluster in $work/NAME, with the lines in its postgresql.conf; several may run. Leaves
 #                            $pg_bin the folder of its programs, $pg_dir its folder (data/, log, and its Unix socket, where everybody is trusted), $pg_port its
-#                            port on 127.0.0.1, where the password is asked for. Superuser pgadm, password pw.
+#                            port on 127.0.0.1, where the password is asked for. Superuser pgadm, password pw. $pg_initdb: one more option of initdb.
 #   pg_psql DATABASE SQL     run SQL as pgadm in the cluster started last; prints bare rows
 #   pg_stop MODE             stop the cluster started last: fast or immediate
 #   pg_again                 start it again
@@ -44,7 +44,7 @@ pg_start() {
   [ "$(id -u)" -ne 0 ] || chown postgres:postgres "$pg_dir"
   echo pw >"$work/pg.pw"
   chmod 644 "$work/pg.pw"
-  as_postgres "$pg_bin/initdb" -D "$pg_dir/data" -U pgadm --pwfile="$work/pg.pw" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 -N -k >"$work/initdb.out" 2>&1 ||
+  as_postgres "$pg_bin/initdb" -D "$pg_dir/data" -U pgadm --pwfile="$work/pg.pw" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 -N -k ${pg_initdb:+"$pg_initdb"} >"$work/initdb.out" 2>&1 ||
     { echo "Bail out! initdb failed" && diag "$work/initdb.out" && exit 1; }
   {
     printf '%s\n' "listen_addresses = '127.0.0.1'" "port = $pg_port" "unix_socket_directories = '$pg_dir'" 'fsync = off' 'shared_buffers = 32MB' \

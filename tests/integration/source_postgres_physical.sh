@@ -22,6 +22,8 @@ wait_for() {
 gives() { [ "$(pg_psql "$1" "$2")" = t ]; }
 
 make_key key 'Recipient <recipient@example.com>'
+# Small segments: every backup ends one, and there are many here.
+pg_initdb=--wal-segsize=1
 pg_start server
 mkdir "$work/space"
 chown postgres:postgres "$work/space"
@@ -73,7 +75,7 @@ ok "pgbench wrote while the backup ran ($before to $after transactions)" test "$
 hf ls latest pg
 is "$(sort "$work/out" | tr -s ' \n' ' ')" "$oid.tar backup_manifest base.tar " "the streams: a tar for each tablespace, the manifest"
 
-# check_copy DIR NAME: start a server on DIR, and look.
+# check_copy DIR NAME LOCATION: start a server on DIR, and look.
 check_copy() {
   local dir=$1
   mkdir -p "$work/copy.sock"
@@ -83,7 +85,7 @@ check_copy() {
   result $? "$2: a server starts on it" || diag "$work/copy.sock/log" "$work/pg_ctl.out"
   local there="$pg_bin/psql -XAtq -h $work/copy.sock -p $port -U pgadm -d shop -c"
   is "$($there "$balanced")" t "$2: pgbench's books balance"
-  is "$($there "SELECT count(*) = 5000 AND pg_tablespace_location($oid) <> '$work/space' FROM placed")" t "$2: the tablespace is there, and another"
+  is "$($there "SELECT count(*) = 5000 AND pg_tablespace_location($oid) = '$3' FROM placed")" t "$2: the tablespace is there, at $3"
   (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir" -w -s -m fast stop) >/dev/null 2>&1
 }
 
@@ -94,7 +96,7 @@ ok "pg_verifybackup finds nothing" "$pg_bin/pg_verifybackup" -i tablespace_map "
 is "$(stat -c '%a %U' "$work/to/pg/data" "$work/to/pg/data/PG_VERSION" "$work/to/pg/tablespaces/$oid" | tr '\n' ' ')" '700 postgres 600 postgres 700 postgres ' "modes and owners"
 is "$(find "$work/to/pg/data" "$work/to/pg/tablespaces" ! -user postgres 2>&1 | wc -l)" 0 "all of it is the server's"
 is "$(readlink "$work/to/pg/data/pg_tblspc/$oid")" "$work/to/pg/tablespaces/$oid" "the tablespace is linked to its copy"
-check_copy "$work/to/pg/data" "restored to a folder"
+check_copy "$work/to/pg/data" "restored to a folder" "$work/to/pg/tablespaces/$oid"
 hf restore latest pg --to "$work/to"
 says "is not empty" "restoring over it is refused"
 ok "and leaves it alone" test -e "$work/to/pg/data/PG_VERSION"
@@ -154,6 +156,21 @@ is "$(pg_psql postgres "SELECT pg_tablespace_location($oid)")" "$work/space" "th
 rm -rf "$pg_dir"/data.before-* "$work/space"/*.before-*
 plain=$M
 
+sed "s|^plugin = postgres|&\nuser = postgres\ndata-directory = $pg_dir/other|" "$M" >"$R/other.ini"
+M=$R/other.ini
+hf restore latest pg --in-place --yes
+says "$data: a server is running there" "elsewhere, but with the tablespaces of a server that runs: refused"
+pg_stop fast
+mv "$work/space" "$work/space.old"
+install -d -o postgres -g postgres -m 711 "$work/space"
+hf restore latest pg --in-place --yes
+exits 0 "to another data directory, as the account of the server"
+is "$(stat -c '%a %U' "$pg_dir/other" "$pg_dir/other/PG_VERSION" | tr '\n' ' ')" '700 postgres 600 postgres ' "which is its own"
+check_copy "$pg_dir/other" "restored elsewhere" "$work/space"
+rm -rf "$pg_dir/other" "$work/space"
+mv "$work/space.old" "$work/space"
+pg_again
+
 # ---- disk full
 
 mkdir "$work/full"
@@ -185,6 +202,7 @@ fails() {
 
 fails "a role that may not" 'must be superuser or replication role' "host = $sock" 'username = plain'
 fails "pg_hba.conf says no" 'pg_hba.conf rejects replication connection' "host = $sock" 'username = rep'
+fails "a rate that the server does not take" 'max-rate = 1K: 32K to 1G' "host = $sock" 'max-rate = 1K'
 fails "no server" 'port 1\b.*failed' 'host = 127.0.0.1' 'port = 1'
 
 # proxied HOW ARGUMENT...: $proxy is a socket folder of a proxy before the server.
