@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Of every file in the archives the path, size and checksum are noted; the manifest, which comes behind them, names what there should be. Not in the manifest are
- * the files of pg_wal: of those, the segments of the WAL ranges it names must be there, whole.
+ * Of every file in the archives the path, size and checksum are noted; the manifest, which comes behind them, names what there should be. Not in the manifest
+ * are the files of pg_wal: of those, the segments of the WAL ranges it names must be there, whole.
  */
 #include "physical.h"
 

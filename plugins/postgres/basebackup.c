@@ -2,9 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Before PostgreSQL 15 the options are words, each tablespace comes as a COPY of its own that is a bare tar without its end, and the manifest is one more. Since
- * 15 the options are a list in parentheses, and there is one COPY whose messages begin with a letter: 'n' a new archive (its name, its tablespace's path),
- * 'm' the manifest begins, 'd' data, 'p' progress.
+ * Before PostgreSQL 15 the options are words, each tablespace comes as a COPY of its own that is a bare tar without its end, and the manifest is one more.
+ * Since 15 the options are a list in parentheses, and there is one COPY whose messages begin with a letter: 'n' a new archive (its name, its tablespace's
+ * path), 'm' the manifest begins, 'd' data, 'p' progress.
  * In both the order is: start position; list of tablespaces; data, the main one last, because the WAL at its end must be complete; manifest; stop position.
  */
 #include "basebackup.h"

@@ -141,8 +141,8 @@ static int probe(const struct holdfast_host *host, const struct holdfast_value *
   int rc = hf_pg_basebackup_open(host, values, &b);
   if (rc < 0) return rc;
   const struct hf_pg_about *a = hf_pg_basebackup_about(b);
-  rc = holdfast_fail(host, HOLDFAST_OK, "PostgreSQL %d.%d, system %s, timeline %u, would make a base backup%s", a->version / 10000, a->version % 10000, a->system,
-                     (unsigned)a->timeline, a->data_checksums ? "" : "; its pages have no checksums (pg_checksums --enable)");
+  rc = holdfast_fail(host, HOLDFAST_OK, "PostgreSQL %d.%d, system %s, timeline %u, would make a base backup%s", a->version / 10000,
+                     a->version % 10000, a->system, (unsigned)a->timeline, a->data_checksums ? "" : "; its pages have no checksums (pg_checksums --enable)");
   hf_pg_basebackup_close(b);
   return rc;
 }

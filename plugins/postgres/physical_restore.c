@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Everything is unpacked into folders of our own and checked against the manifest on its way; only when all of it is right are the folders moved to their places.
+ * Everything is unpacked into folders of our own and checked against the manifest on its way; only when all of it is right are they moved to their places.
  *   To a folder:  DIR/data.partial becomes DIR/data; tablespaces are in DIR/tablespaces/OID, and links and tablespace_map point there.
  *   In place:     DATADIR.holdfast-new becomes DATADIR, what was there stays as DATADIR.before-TIME; of a tablespace the server's own folder below its
  *                 location (PG_15_...) is changed in the same way, so that a location may be a mount point. On failure all is put back.
@@ -157,8 +157,8 @@ static int find_data(struct restore *r, const struct holdfast_value *values) {
   }
   if (!set) set = r->state.data_directory;
   if (*set != '/')
-    return holdfast_fail(r->host, HOLDFAST_E_CONFIG, "where the data directory is to be is not known: set data-directory (the role that made the backup was not "
-                         "a member of pg_read_all_settings)");
+    return holdfast_fail(r->host, HOLDFAST_E_CONFIG, "where the data directory is to be is not known: set data-directory (the role that made the backup was "
+                         "not a member of pg_read_all_settings)");
   /* What is renamed must be the folder, not a link to it. */
   real = realpath(set, NULL);
   r->data = real ? real : strdup(set);
@@ -357,11 +357,13 @@ int hf_pg_physical_restore_finish(void *handle, int complete) {
   struct part *base;
   if (!complete || r->n_parts == 0) {
     if (!r->in_place && r->n_parts > 0)
-      hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "the restore is not complete; what there is of it is left in %s.partial: no server must be started on that", r->data);
+      hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "the restore is not complete; what there is of it is left in %s.partial: no server must be started on that",
+                r->data);
     return 0;
   }
   if (!r->has_base || !r->has_manifest)
-    return holdfast_fail(r->host, HOLDFAST_E_FAILED, "%s did not come: a base backup can be restored as a whole only", r->has_base ? "backup_manifest" : "base.tar");
+    return holdfast_fail(r->host, HOLDFAST_E_FAILED, "%s did not come: a base backup can be restored as a whole only",
+                         r->has_base ? "backup_manifest" : "base.tar");
   int rc = part_of(r, "", &base);
   if (rc == 0) rc = audit(r, base);
   if (rc == 0) rc = map_spaces(r, base);

@@ -48,7 +48,8 @@ static char *name_in(const char *text) {
 
 static int ask_single(const struct holdfast_host *host, const char *postgres, const char *account, const char *data, char **role) {
   const char *const argv[] = {postgres, "--single", "-F", "-D", data, "-c", "config_file=/dev/null", "-c", "hba_file=/dev/null", "-c", "ident_file=/dev/null",
-                              "-c", "shared_preload_libraries=", "-c", "archive_mode=off", "-c", "max_prepared_transactions=64", "-c", "log_min_messages=fatal", "template1", NULL};
+                              "-c", "shared_preload_libraries=", "-c", "archive_mode=off", "-c", "max_prepared_transactions=64", "-c",
+                              "log_min_messages=fatal", "template1", NULL};
   const char *const env[] = {"LC_ALL=C", "LANGUAGE", "PGDATA", "PGOPTIONS", NULL};
   char *out = NULL, *words = NULL;
   int code = 0, in = statement("SELECT rolname FROM pg_catalog.pg_authid WHERE oid = 10\n");
@@ -57,13 +58,15 @@ static int ask_single(const struct holdfast_host *host, const char *postgres, co
   close(in);
   *role = rc == 0 ? name_in(out) : NULL;
   if (rc == 0 && !*role)
-    rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "%s: PostgreSQL does not start on it: %s (exit code %d)", data, words && *words ? words : "it said nothing", code);
+    rc = holdfast_fail(host, HOLDFAST_E_CORRUPT, "%s: PostgreSQL does not start on it: %s (exit code %d)", data,
+                       words && *words ? words : "it said nothing", code);
   free(out);
   free(words);
   return rc;
 }
 
-/* The name of the cluster's first superuser, whom nobody can drop. Only a single-user server can be asked without knowing one; it also is what replays the log. */
+/* The name of the cluster's first superuser, whom nobody can drop. Only a single-user server can be asked without knowing one; it also
+ * is what replays the log. */
 static int superuser(const struct holdfast_host *host, const struct holdfast_value *values, const char *data, int major, char **role) {
   const char *account = geteuid() == 0 ? hf_pg_string(values, HF_PG_SERVER_USER) : NULL;
   struct hf_pg_way way = {.n = 0};
@@ -93,8 +96,8 @@ int hf_pg_physical_verify(const struct holdfast_host *host, const struct holdfas
   if (rc == 0) rc = hf_pg_check(host, values, server, NULL, &seen);
   hf_pg_server_stop(server, false);
   if (rc == 0)
-    rc = holdfast_fail(host, HOLDFAST_OK, "PostgreSQL %d started on it and recovered; %llu databases, %llu tables with %llu rows read; amcheck: %s (%llu indexes, %llu "
-                       "tables); %llu assertions hold", s.major, (unsigned long long)seen.databases, (unsigned long long)seen.tables,
+    rc = holdfast_fail(host, HOLDFAST_OK, "PostgreSQL %d started on it and recovered; %llu databases, %llu tables with %llu rows read; amcheck: %s "
+                       "(%llu indexes, %llu tables); %llu assertions hold", s.major, (unsigned long long)seen.databases, (unsigned long long)seen.tables,
                        (unsigned long long)seen.rows, seen.amcheck ? "sound" : "not installed", (unsigned long long)seen.indexes,
                        (unsigned long long)seen.heaps, (unsigned long long)seen.assertions);
   free(role);

@@ -4,7 +4,8 @@
 #
 #   source_postgres.sh [--size MIB] [--runs N]
 #
-# A real server with one table of SIZE MiB (2048), whose rows compress to about a half. The two take turns in every round (1); the ratio is between the sums of their times.
+# A real server with one table of SIZE MiB (2048), whose rows compress to about a half. The two take turns in every round (1); the ratio
+# is between the sums of their times.
 # There is no time that this fails for: it measures.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
@@ -53,7 +54,8 @@ as_postgres "$pg_bin/pg_ctl" -D "$pg/data" -l "$pg/log" -w -s start
 # A row is about 256 bytes; its digests are hexadecimal, so they compress to about a half.
 rows=$((size * 4096))
 sql "CREATE TABLE t (id int, n int, a text, b text, c text, d text, e text, f text)"
-sql "INSERT INTO t SELECT g, 0, md5(g::text), md5((g + 1e9)::text), md5((g + 2e9)::text), md5((g + 3e9)::text), md5((g + 4e9)::text), md5((g + 5e9)::text) FROM generate_series(1, $rows) g"
+sql "INSERT INTO t SELECT g, 0, md5(g::text), md5((g + 1e9)::text), md5((g + 2e9)::text), md5((g + 3e9)::text),
+  md5((g + 4e9)::text), md5((g + 5e9)::text) FROM generate_series(1, $rows) g"
 sql "ALTER TABLE t ADD PRIMARY KEY (id)"
 sql 'VACUUM FREEZE'
 sql CHECKPOINT
@@ -89,7 +91,8 @@ timed() {
   printf -v "$into" %s "$(awk -v a="${!into}" -v b="$wall" 'BEGIN { print a + b }')"
 }
 # shellcheck disable=SC2016
-pipeline='"$1/pg_basebackup" -Ft -X fetch -c fast -D - -h "$2" -U pgadm | zstd -q -3 -T0 | gpg --batch -q --trust-model always -z 0 -r "$3" -e | tee "$4/backup" | sha256sum >"$4/sum"'
+pipeline='"$1/pg_basebackup" -Ft -X fetch -c fast -D - -h "$2" -U pgadm | zstd -q -3 -T0 |
+  gpg --batch -q --trust-model always -z 0 -r "$3" -e | tee "$4/backup" | sha256sum >"$4/sum"'
 
 ours=0 theirs=0
 for ((i = 1; i <= runs; i++)); do
@@ -106,7 +109,7 @@ first=$(stored_by holdfast) piped=$(stored_by pipe)
 # after SQL: the bytes that one more backup stores.
 after() {
   local before
-  sql "$1"
+  sql "$1" >/dev/null
   sql CHECKPOINT
   before=$(stored_by holdfast)
   hf backup >"$work/log" 2>&1 || {

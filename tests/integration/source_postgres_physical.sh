@@ -33,10 +33,13 @@ pg_psql postgres "CREATE DATABASE shop"
 sed -i '1i local replication rep reject' "$pg_dir/data/pg_hba.conf"
 pg_psql postgres 'SELECT pg_reload_conf()' >/dev/null
 "$pg_bin/pgbench" -h "$pg_dir" -p "$pg_port" -U pgadm -i -q -s 1 shop >"$work/pgbench.out" 2>&1
-pg_psql shop "CREATE TABLE placed TABLESPACE extra AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g; CREATE INDEX ON placed (g) TABLESPACE extra; CHECKPOINT"
+pg_psql shop "CREATE TABLE placed TABLESPACE extra AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g;
+  CREATE INDEX ON placed (g) TABLESPACE extra; CHECKPOINT"
 oid=$(pg_psql postgres "SELECT oid FROM pg_tablespace WHERE spcname = 'extra'")
 data=$pg_dir/data sock=$pg_dir port=$pg_port
-balanced='SELECT (SELECT sum(abalance) FROM public.pgbench_accounts) = (SELECT sum(tbalance) FROM public.pgbench_tellers) AND (SELECT sum(bbalance) FROM public.pgbench_branches) = (SELECT sum(tbalance) FROM public.pgbench_tellers) AND (SELECT coalesce(sum(delta), 0) FROM public.pgbench_history) = (SELECT sum(tbalance) FROM public.pgbench_tellers)'
+sums() { printf '(SELECT coalesce(sum(%s), 0) FROM public.pgbench_%s)' "$1" "$2"; }
+tellers=$(sums tbalance tellers)
+balanced="SELECT $tellers = $(sums abalance accounts) AND $tellers = $(sums bbalance branches) AND $tellers = $(sums delta history)"
 
 # source_lines NAME LINE...: a source on the server at $port, as pgadm unless the lines say something else.
 source_lines() {
@@ -93,7 +96,7 @@ hf restore latest pg --to "$work/to"
 exits 0 "restore to a folder"
 chmod 711 "$work/to" "$work/to/pg"
 ok "pg_verifybackup finds nothing" "$pg_bin/pg_verifybackup" -i tablespace_map "$work/to/pg/data"
-is "$(stat -c '%a %U' "$work/to/pg/data" "$work/to/pg/data/PG_VERSION" "$work/to/pg/tablespaces/$oid" | tr '\n' ' ')" '700 postgres 600 postgres 700 postgres ' "modes and owners"
+is "$(cd "$work/to/pg" && stat -c '%a %U' data data/PG_VERSION "tablespaces/$oid" | tr '\n' ' ')" '700 postgres 600 postgres 700 postgres ' "modes and owners"
 is "$(find "$work/to/pg/data" "$work/to/pg/tablespaces" ! -user postgres 2>&1 | wc -l)" 0 "all of it is the server's"
 is "$(readlink "$work/to/pg/data/pg_tblspc/$oid")" "$work/to/pg/tablespaces/$oid" "the tablespace is linked to its copy"
 check_copy "$work/to/pg/data" "restored to a folder" "$work/to/pg/tablespaces/$oid"
@@ -104,7 +107,8 @@ ok "and leaves it alone" test -e "$work/to/pg/data/PG_VERSION"
 recover latest "$work/recovered" pg
 exits 0 "recover.sh gets the streams back without holdfast"
 by_hand() {
-  mkdir -p "$work/hand/pg_tblspc/$oid" && tar -xf "$work/recovered/pg/base.tar" -C "$work/hand" && tar -xf "$work/recovered/pg/$oid.tar" -C "$work/hand/pg_tblspc/$oid" &&
+  mkdir -p "$work/hand/pg_tblspc/$oid" && tar -xf "$work/recovered/pg/base.tar" -C "$work/hand" &&
+    tar -xf "$work/recovered/pg/$oid.tar" -C "$work/hand/pg_tblspc/$oid" &&
     cp "$work/recovered/pg/backup_manifest" "$work/hand" && "$pg_bin/pg_verifybackup" "$work/hand"
 }
 ok "tar unpacks them, and pg_verifybackup finds nothing" by_hand
@@ -236,7 +240,8 @@ must init
 "$HOLDFAST" -c "$M" backup >"$work/out" 2>"$work/err" </dev/null &
 slow=$!
 jobs_started+=("$slow")
-ok "a backup under way" wait_for gives postgres "SELECT EXISTS (SELECT FROM pg_stat_progress_basebackup WHERE phase = 'streaming database files') AND EXISTS (SELECT FROM pg_replication_slots WHERE temporary)"
+streaming="EXISTS (SELECT FROM pg_stat_progress_basebackup WHERE phase = 'streaming database files')"
+ok "a backup under way" wait_for gives postgres "SELECT $streaming AND EXISTS (SELECT FROM pg_replication_slots WHERE temporary)"
 kill -TERM "$slow"
 wait "$slow" 2>/dev/null
 ok "is stopped: the server ends it and drops the slot" wait_for idle
@@ -267,7 +272,8 @@ as_postgres touch "$work/standby/data/standby.signal"
 mkdir "$work/second"
 chown postgres "$work/second"
 second_port=$(pg_free_port)
-printf '%s\n' "port = $second_port" "unix_socket_directories = '$work/second'" "listen_addresses = ''" "primary_conninfo = 'host=$primary_sock port=$port user=pgadm'" >>"$work/standby/data/postgresql.conf"
+printf '%s\n' "port = $second_port" "unix_socket_directories = '$work/second'" "listen_addresses = ''" \
+  "primary_conninfo = 'host=$primary_sock port=$port user=pgadm'" >>"$work/standby/data/postgresql.conf"
 (cd / && as_postgres "$pg_bin/pg_ctl" -D "$work/standby/data" -l "$work/second/log" -w -s start) >"$work/pg_ctl.out" 2>&1 || diag "$work/second/log"
 source_lines pg "host = $work/second" "port = $second_port" 'slot = no' >"$work/lines"
 new_repo standby <"$work/lines"
