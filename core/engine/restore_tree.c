@@ -3,6 +3,8 @@
  *
  * Three walks over the recipe: hard links whose target is not itself wanted (only with --path), the plan, and, when anything was lost, the names of what was lost.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -20,6 +22,7 @@ struct tree {
   struct hf_restore_result *out;
   struct hf_select select;
   struct hf_extract *x;
+  const char *place; /* in place: the folder that paths start from; else NULL */
   struct alias *aliases; /* sorted by from, once all are known */
   size_t n_aliases;
 };
@@ -142,7 +145,35 @@ struct planner {
   uint64_t data_size;
   struct hf_buf path;   /* of the large file whose data comes */
   uint64_t sparse;
+  struct hf_buf top;    /* in place: the last folder that comes with its own entry */
+  struct hf_buf above;  /* and the last that was looked for because it does not */
 };
+
+/* In place, folders that are missing above what comes back, and are not part of it, are made for all to pass: /srv/shop for /srv/shop/data. Whatever stands in the way is the extractor's to tell. */
+static void make_above(struct planner *p, const struct hf_recipe_entry *e, const char *path, size_t n) {
+  const char *slash = memrchr(path, '/', n);
+  size_t parent = slash ? (size_t)(slash - path) : 0;
+  bool inside = p->top.len && n > p->top.len && path[p->top.len] == '/' && memcmp(path, p->top.data, p->top.len) == 0;
+  if (inside) return;
+  if (parent > 0 && !(p->above.len == parent && memcmp(p->above.data, path, parent) == 0)) {
+    hf_buf_clear(&p->above);
+    hf_buf_add(&p->above, path, parent);
+    HF_CLEANUP(hf_freep) char *names = hf_strndup(path, parent);
+    int fd = open(p->t->place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char *rest = NULL;
+    for (char *name = strtok_r(names, "/", &rest); fd >= 0 && name; name = strtok_r(NULL, "/", &rest)) {
+      /* Once more by chmod: not what the umask leaves of it. */
+      if (mkdirat(fd, name, 0755) == 0 && fchmodat(fd, name, 0755, 0) != 0) hf_log(HF_LOG_WARNING, "%s: its mode cannot be set: %s", name, strerror(errno));
+      int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      close(fd);
+      fd = next;
+    }
+    hf_closep(&fd);
+  }
+  if (e->kind != 'd' || !hf_select_wants(&p->t->select, path, n)) return;
+  hf_buf_clear(&p->top);
+  hf_buf_add(&p->top, path, n);
+}
 
 static int flush_head(struct planner *p, struct hf_error *err) {
   if (!p->pending) return 0;
@@ -158,6 +189,7 @@ static int plan_entry(void *ctx, const struct hf_slice *head, const struct hf_re
   if (p->pending && memcmp(&p->head, head, sizeof *head) != 0) r = flush_head(p, err);
   if (r < 0 || !is_wanted(p->t, e, path, n)) return r;
   if (e->kind == 's') return 0;
+  if (p->t->place) make_above(p, e, path, n);
   if (e->span > 0 && !is_sparse(e)) {
     p->head = *head;
     p->pending = true;
@@ -330,11 +362,13 @@ static int restore(struct tree *t, const struct hf_mapped *recipe, struct hf_pla
     if (r < 0) return r;
     settle_aliases(t);
   }
-  struct planner p = {.t = t, .plan = plan, .path = HF_BUF_INIT};
+  struct planner p = {.t = t, .plan = plan, .path = HF_BUF_INIT, .top = HF_BUF_INIT, .above = HF_BUF_INIT};
   struct walker w = {.entry = plan_entry, .data = plan_data, .ctx = &p};
   int r = walk(recipe, &w, err);
   if (r == 0) r = flush_head(&p, err);
   hf_buf_free(&p.path);
+  hf_buf_free(&p.top);
+  hf_buf_free(&p.above);
   uint64_t lost = 0;
   if (r == 0) r = hf_reading_execute(t->rd, plan, extract_piece, t, &lost, err);
   if (r == 0 && p.sparse > 0) r = restore_sparse(t, recipe, err);
@@ -356,7 +390,7 @@ static int restore(struct tree *t, const struct hf_mapped *recipe, struct hf_pla
 }
 
 int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, const char *root, bool replace, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
-  struct tree t = {.rd = rd, .o = o, .out = out, .select = {o->patterns}};
+  struct tree t = {.rd = rd, .o = o, .out = out, .select = {o->patterns}, .place = replace ? root : NULL};
   struct hf_mapped recipe = {0};
   struct hf_plan *plan = NULL;
   int r = hf_reading_ready(rd, err);

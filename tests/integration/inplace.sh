@@ -145,4 +145,21 @@ hf restore latest --in-place --yes
 exits 3 "a folder with something in it in the place of a file: exit code 3"
 says 'tree/file' "which is named"
 ok "and it is left alone" grep -qx keep "$tree/file/in it"
+# ---- folders above that are gone
+
+mkdir -p "$work/upper/a b/c/private"
+chmod 700 "$work/upper/a b/c/private"
+echo one >"$work/upper/a b/c/private/file"
+new_repo above <<END
+[source data]
+plugin = files
+path = $work/upper/a b/c/private
+END
+must init
+must backup
+rm -r "$work/upper"
+hf restore latest --in-place --yes
+exits 0 "in place where the folders above are gone"
+is "$(cat "$work/upper/a b/c/private/file")" one "what was in it is back"
+is "$(stat -c %a "$work/upper/a b/c/private" "$work/upper/a b/c" "$work/upper/a b" "$work/upper" | tr '\n' ' ')" '700 755 755 755 ' "with its mode, and those above it can be passed by all"
 done_testing
