@@ -84,6 +84,14 @@ static int take_hold(struct sqlite *x, char *why) {
   d->mode = x->st.st_mode & 07777;
   d->uid = x->st.st_uid;
   d->gid = x->st.st_gid;
+  char *folder = strndup(d->path, (size_t)(strrchr(d->path, '/') - d->path) + 1);
+  struct stat st;
+  if (folder && stat(folder, &st) == 0) {
+    d->folder_mode = st.st_mode & 07777;
+    d->folder_uid = st.st_uid;
+    d->folder_gid = st.st_gid;
+  }
+  free(folder);
   snprintf(d->journal, sizeof d->journal, "%s", x->snap.is_wal ? "wal" : "rollback");
   x->ready = true;
   return 0;

@@ -64,6 +64,29 @@ static int out_of_room(struct restore *r, const char *path) {
   return hf_sqlite_say(r->why, HOLDFAST_E_NO_SPACE, "%.600s: no room for %llu MiB", path, (unsigned long long)(r->size >> 20) + 1);
 }
 
+/* The folder that a database goes to, when it is gone with all that was in it: as it was, and what is above it open to all to pass. */
+static int make_folders(struct restore *r, const struct hf_sqlite_database *d) {
+  char *path = strdup(d->path);
+  int rc = path ? 0 : hf_sqlite_say(r->why, HOLDFAST_E_FAILED, "out of memory");
+  char *last = path ? strrchr(path, '/') : NULL;
+  for (char *p = last && last > path ? path + 1 : NULL; rc == 0 && p && p <= last; p++) {
+    if (*p != '/') continue;
+    *p = '\0';
+    if (mkdir(path, 0755) == 0) {
+      bool known = p == last && d->folder_mode != 0;
+      /* Not what the umask left of it. */
+      if (chmod(path, known ? d->folder_mode : 0755) != 0 || (known && chown(path, d->folder_uid, d->folder_gid) != 0 && geteuid() == 0))
+        rc = hf_sqlite_say_errno(r->why, errno, path);
+      hf_sqlite_log(r->host, HOLDFAST_LOG_NOTICE, "%.800s: was not there, and has been made", path);
+    } else if (errno != EEXIST) {
+      rc = hf_sqlite_say_errno(r->why, errno, path);
+    }
+    *p = '/';
+  }
+  free(path);
+  return rc;
+}
+
 static int name_both(struct restore *r, struct arrived *a, const char *stream) {
   int n;
   if (r->in_place) {
@@ -122,6 +145,7 @@ int hf_sqlite_restore_begin(void *handle, const char *stream, uint64_t size) {
   r->got = 0;
   struct arrived *a = &r->v[r->n++];
   int rc = name_both(r, a, stream);
+  if (rc == 0 && r->in_place) rc = make_folders(r, d);
   if (rc == 0) rc = make_file(r, a);
   return told(r, rc);
 }

@@ -111,6 +111,7 @@ struct hf_sqlite_database {
   uint64_t pages;
   char journal[12]; /* "wal", or "rollback" */
   uint32_t mode, uid, gid;
+  uint32_t folder_mode, folder_uid, folder_gid; /* of the folder it is in: SQLite has to write there, too; folder_mode 0: not known */
 };
 
 struct hf_sqlite_list {

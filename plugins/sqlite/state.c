@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * {"version":1,"databases":[{"stream":"a.db","file":"a.db","path":"/srv/a.db","page_size":4096,"pages":12,"journal":"wal","mode":"0640",
- * "uid":33,"gid":33}]}
+ * "uid":33,"gid":33,"folder":{"mode":"0750","uid":33,"gid":33}}]}
  * JSON has no room for arbitrary bytes: in `path` and `file` every byte that is not printable ASCII, and the backslash, is a backslash and
  * three octal digits.
  */
@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-#define FIXED 220 /* keys, numbers and punctuation of one database, at their longest */
+#define FIXED 290 /* keys, numbers and punctuation of one database, at their longest */
 
 static bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x7f && c != '\\'; }
 
@@ -73,12 +73,14 @@ char *hf_sqlite_state_write(const struct hf_sqlite_list *l) {
   bool good = all != NULL;
   for (size_t i = 0; good && i < l->n; i++) {
     const struct hf_sqlite_database *d = &l->v[i];
-    char mode[16], *path = escape(d->path), *file = escape(d->file);
+    char mode[16], folder[16], *path = escape(d->path), *file = escape(d->file);
     snprintf(mode, sizeof mode, "%04o", (unsigned)d->mode & 07777);
+    snprintf(folder, sizeof folder, "%04o", (unsigned)d->folder_mode & 07777);
     if (d->read && path && file)
-      good = json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", d->stream, "file", file, "path", path, "page_size",
+      good = json_array_append_new(all, json_pack("{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I,s:{s:s,s:I,s:I}}", "stream", d->stream, "file", file, "path", path, "page_size",
                                                   (json_int_t)d->page_size, "pages", (json_int_t)d->pages, "journal", d->journal, "mode", mode, "uid",
-                                                  (json_int_t)d->uid, "gid", (json_int_t)d->gid)) == 0;
+                                                  (json_int_t)d->uid, "gid", (json_int_t)d->gid, "folder", "mode", folder, "uid",
+                                                  (json_int_t)d->folder_uid, "gid", (json_int_t)d->folder_gid)) == 0;
     else good = path && file;
     free(path);
     free(file);
@@ -93,10 +95,11 @@ char *hf_sqlite_state_write(const struct hf_sqlite_list *l) {
 static bool name_is_safe(const char *p) { return p && *p && !strchr(p, '/') && strcmp(p, ".") != 0 && strcmp(p, "..") != 0; }
 
 static bool read_one(const json_t *j, struct hf_sqlite_list *l) {
-  const char *stream, *file, *path, *journal, *mode;
-  json_int_t page_size, pages, uid, gid;
-  if (json_unpack((json_t *)(uintptr_t)j, "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I}", "stream", &stream, "file", &file, "path", &path, "page_size", &page_size,
-                  "pages", &pages, "journal", &journal, "mode", &mode, "uid", &uid, "gid", &gid) != 0)
+  const char *stream, *file, *path, *journal, *mode, *folder = "0";
+  json_int_t page_size, pages, uid, gid, folder_uid = 0, folder_gid = 0;
+  if (json_unpack((json_t *)(uintptr_t)j, "{s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:I,s:I,s?{s:s,s:I,s:I}}", "stream", &stream, "file", &file, "path", &path, "page_size", &page_size,
+                  "pages", &pages, "journal", &journal, "mode", &mode, "uid", &uid, "gid", &gid, "folder", "mode", &folder, "uid",
+                  &folder_uid, "gid", &folder_gid) != 0)
     return false;
   struct hf_sqlite_database *d = hf_sqlite_list_add(l);
   if (!d) return false;
@@ -111,6 +114,9 @@ static bool read_one(const json_t *j, struct hf_sqlite_list *l) {
   d->mode = (uint32_t)strtoul(mode, &end, 8);
   d->uid = (uint32_t)uid;
   d->gid = (uint32_t)gid;
+  d->folder_mode = (uint32_t)strtoul(folder, NULL, 8) & 07777;
+  d->folder_uid = (uint32_t)folder_uid;
+  d->folder_gid = (uint32_t)folder_gid;
   return name_is_safe(d->stream) && name_is_safe(d->file) && d->path && d->path[0] == '/' && *end == '\0' && d->mode <= 07777 && uid >= 0 &&
          uid < UINT32_MAX && gid >= 0 && gid < UINT32_MAX && page_size >= 0 && page_size <= HF_SQLITE_PAGE_MAX && pages >= 0;
 }

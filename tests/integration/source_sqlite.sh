@@ -176,8 +176,9 @@ exits 0 "foreign-keys = no leaves that out"
 
 # ---- in place
 
-place=$work/place
-mkdir "$place"
+place=$work/gone/place
+mkdir -p "$place"
+chmod 2770 "$place"
 for mode in wal delete; do
   at=$place/$mode.db
   sqlite_make "$at" $mode 500
@@ -217,6 +218,12 @@ rm "$place"/delete.db*
 hf restore latest data --in-place --yes
 exits 0 "in place of nothing"
 ok "it is there again" sqlite_sound "$at"
+rm -r "$work/gone"
+hf restore latest data --in-place --yes
+exits 0 "where not even the folder is left"
+ok "it is there again" sqlite_sound "$at"
+is "$(stat -c %a "$place")" 2770 "in a folder of the mode it had"
+says "$place: was not there, and has been made" "which is told"
 
 # Of several databases all are replaced, or none.
 sqlite_make "$place/other.db" wal 10
