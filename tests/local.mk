@@ -80,7 +80,7 @@ tests_unit_test_files_restore_LDADD = $(plugins_files_files_la_OBJECTS) plugins/
 tests_unit_test_files_pattern_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_pattern_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_files_walk_CPPFLAGS = $(PLUGIN_CPPFLAGS)
-tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) $(CMOCKA_LIBS)
+tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_sqlite_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_sqlite_parts_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sqlite_wal_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -88,7 +88,6 @@ tests_unit_test_sqlite_wal_LDADD = $(plugins_sqlite_sqlite_la_OBJECTS) $(SQLITE_
 tests_unit_test_redis_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_redis_parts_LDADD = $(REDIS_OBJECTS) $(CMOCKA_LIBS)
 REDIS_OBJECTS = $(plugins_redis_redis_la_OBJECTS) $(plugins_redis_redis_la_LIBADD)
-tests_unit_test_files_walk_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_postgres_logical_CPPFLAGS = $(PLUGIN_CPPFLAGS) $(LIBPQ_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_postgres_logical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_postgres_physical_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -96,6 +95,7 @@ tests_unit_test_postgres_physical_LDADD = $(plugins_postgres_postgres_la_OBJECTS
 
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
+	tests/integration/app_host.sh \
 	tests/integration/commands.sh \
 	tests/integration/conformance.sh \
 	tests/integration/drill.sh \
@@ -117,28 +117,26 @@ INTEGRATION_TESTS = \
 	tests/integration/samples.sh \
 	tests/integration/sdk.sh \
 	tests/integration/secrets.sh \
-	tests/integration/source_nginx.sh \
-	tests/integration/source_systemd.sh \
 	tests/integration/sequoia.sh \
-	tests/integration/source_sqlite.sh \
 	tests/integration/settings.sh \
 	tests/integration/source_exec.sh \
-	tests/integration/source_redis.sh \
+	tests/integration/source_nginx.sh \
 	tests/integration/source_postgres.sh \
 	tests/integration/source_postgres_physical.sh \
+	tests/integration/source_redis.sh \
+	tests/integration/source_sqlite.sh \
+	tests/integration/source_systemd.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/trouble.sh
 
-# What some of them source.
+# What they source beside lib.sh: each starts a real server.
 INTEGRATION_SUPPORT = \
-	tests/integration/server_sqlite.sh
-# What integration tests source beside lib.sh: each starts a real server.
 	tests/integration/server_nginx.sh \
+	tests/integration/server_postgres.sh \
+	tests/integration/server_redis.sh \
+	tests/integration/server_sqlite.sh \
 	tests/integration/server_systemd.sh
-# Sourced by tests.
-POSTGRES_SUPPORT = \
-	tests/integration/server_postgres.sh
 
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
@@ -219,16 +217,27 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/unit/tap.sh $(TEST_WRAPPER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 
-TEST_PLUGIN_PATH = $(abs_top_builddir)/plugins/files/.libs:$(abs_top_builddir)/plugins/example/.libs:$(abs_top_builddir)/plugins/sqlite/.libs:$(abs_top_builddir)/targets/local/.libs:$(abs_top_builddir)/plugins/exec/.libs:$(abs_top_builddir)/plugins/redis/.libs:$(abs_top_builddir)/plugins/nginx/.libs:$(abs_top_builddir)/plugins/systemd/.libs:$(abs_top_builddir)/plugins/postgres/.libs
+# The plugins that the tests use.
+TEST_PLUGINS = \
+	plugins/example \
+	plugins/exec \
+	plugins/files \
+	plugins/nginx \
+	plugins/postgres \
+	plugins/redis \
+	plugins/sqlite \
+	plugins/systemd \
+	targets/local
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
-	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH='$(TEST_PLUGIN_PATH)'; \
+	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH=; \
+	for plugin in $(TEST_PLUGINS); do HOLDFAST_PLUGIN_PATH="$$HOLDFAST_PLUGIN_PATH$${HOLDFAST_PLUGIN_PATH:+:}$(abs_top_builddir)/$$plugin/.libs"; done; \
 	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; \
 	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
 
 # For scripts outside the test run: eval "`make -s test-env`"
 test-env:
-	@echo "$(AM_TESTS_ENVIRONMENT)"
+	@$(info $(AM_TESTS_ENVIRONMENT)) :
 
 # The unit tests under valgrind. A leak is looked for in the logs and is no error to valgrind itself: it would change the exit code of
 # forked children, too (gpgme forks), in which what belongs to the other threads seems lost.
