@@ -12,6 +12,7 @@ systemd_can || skip_all "needs root, systemd and overlay mounts"
 pg_bin=$(for d in /usr/lib/postgresql/*/bin; do [ -x "$d/postgres" ] && echo "$d"; done | sort -V | tail -n 1)
 [ -n "$pg_bin" ] || { echo "Bail out! no PostgreSQL server" && exit 1; }
 
+key='' second='' third=''
 make_key key 'Backup <backup@example.com>'
 make_key second 'Backup Safe <backup-safe@example.com>'
 make_key third 'Security <security@example.com>'
