@@ -1,0 +1,149 @@
+/* get.c - reading objects from S3, whole or in part, and what is known of them.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/digest.h"
+#include "s3.h"
+
+/* Decimal digits and nothing else. */
+static bool number(const char *s, uint64_t *out) {
+  size_t n = s ? strspn(s, "0123456789") : 0;
+  if (n == 0 || n > 19 || s[n]) return false;
+  *out = strtoull(s, NULL, 10);
+  return true;
+}
+
+bool hf_s3_content_range(const char *s, uint64_t *first, uint64_t *last, uint64_t *total) {
+  char a[24], b[24], c[24];
+  int end = 0;
+  if (!s || sscanf(s, "bytes %20[0-9]-%20[0-9]/%20[0-9]%n", a, b, c, &end) != 3 || s[end]) return false;
+  return number(a, first) && number(b, last) && number(c, total) && *first <= *last && *last < *total;
+}
+
+struct getting {
+  struct s3 *t;
+  const char *key;
+  uint64_t offset, length; /* as asked for */
+  bool ranged;
+  uint64_t left; /* to come, UINT64_MAX: not known */
+  holdfast_sink sink;
+  void *ctx;
+};
+
+/* Look at what the server is about to send, before a byte of it is handed on. */
+static int begin(void *ctx, const struct hft_response *rs) {
+  struct getting *g = ctx;
+  const struct holdfast_host *host = g->t->host;
+  uint64_t first, last, total, size;
+  const char *length = hft_response_header(rs, "content-length");
+  if (!g->ranged) {
+    if (rs->code != 200) return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server answers %d where a whole object was asked for", g->key, rs->code);
+    g->left = number(length, &size) ? size : UINT64_MAX;
+    return HOLDFAST_OK;
+  }
+  if (rs->code != 206 || !hf_s3_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) || first != g->offset)
+    return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server does not give the part that was asked for (%d)", g->key, rs->code);
+  g->left = last - first + 1;
+  if (g->length != UINT64_MAX ? g->left != g->length : last + 1 != total)
+    return holdfast_fail(host, HOLDFAST_E_CORRUPT, "%s is too short: it has %" PRIu64 " bytes, wanted are %" PRIu64 " from %" PRIu64, g->key, total, g->length,
+                         g->offset);
+  return HOLDFAST_OK;
+}
+
+static int take(void *ctx, const void *data, size_t n) {
+  struct getting *g = ctx;
+  if (n > g->left) return holdfast_fail(g->t->host, HOLDFAST_E_CORRUPT, "%s: the server sends more than it announced", g->key);
+  if (g->left != UINT64_MAX) g->left -= n;
+  int status = g->sink(g->ctx, data, n);
+  return status < 0 ? status : HOLDFAST_OK;
+}
+
+/* Nothing of an object; but is it there, and that long? */
+static int get_nothing(struct s3 *t, const char *key, uint64_t offset) {
+  struct holdfast_stat st = {.struct_size = sizeof st};
+  int status = hf_s3_stat(t, key, &st);
+  if (status != HOLDFAST_OK || offset <= st.size) return status;
+  return holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s is too short: it has %" PRIu64 " bytes", key, st.size);
+}
+
+/* "versionId=..." when the settings ask for the past; NULL when not. */
+static int version_query(struct s3 *t, const char *key, struct hft_buf *out) {
+  char *version = NULL;
+  if (!t->as_of) return HOLDFAST_OK;
+  int status = hf_s3_version_as_of(t, key, &version);
+  if (status == HOLDFAST_OK) hft_addf(out, "versionId=%s", version);
+  free(version);
+  return status == HOLDFAST_OK && out->bad ? hf_s3_no_memory(t) : status;
+}
+
+static bool in_archive(const struct hft_response *rs) {
+  struct s3_error e;
+  hf_s3_error_read(hft_text(&rs->body), rs->body.len, &e);
+  return strcmp(e.code, "InvalidObjectState") == 0;
+}
+
+int hf_s3_get(void *handle, const char *key, uint64_t offset, uint64_t length, holdfast_sink sink, void *ctx) {
+  struct s3 *t = handle;
+  struct getting g = {
+      .t = t, .key = key, .offset = offset, .length = length, .ranged = offset > 0 || length != UINT64_MAX, .left = UINT64_MAX, .sink = sink, .ctx = ctx};
+  struct s3_call c = {.method = "GET", .action = "s3:GetObject", .key = key, .begin = begin, .sink = take, .ctx = &g};
+  struct hft_response rs = {0};
+  struct hft_buf query = {0};
+  char range[64];
+  if (!hf_s3_key_ok(key)) return hf_s3_bad_key(t, key);
+  if (length == 0) return get_nothing(t, key, offset);
+  if (length == UINT64_MAX) snprintf(range, sizeof range, "bytes=%" PRIu64 "-", offset);
+  else snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, length - 1 > UINT64_MAX - offset ? UINT64_MAX : offset + length - 1);
+  if (g.ranged) hf_s3_extra(&c, "range", range);
+  int status = version_query(t, key, &query);
+  if (status == HOLDFAST_OK) {
+    c.query = hft_text(&query);
+    status = hf_s3_call(t, &c, &rs);
+    if (status == HOLDFAST_OK && g.left != 0 && g.left != UINT64_MAX)
+      status = holdfast_fail(t->host, HOLDFAST_E_TRANSIENT, "%s: the server sends less than it announced", key);
+    else if (rs.code == 416)
+      status = holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s is too short: there is nothing at %" PRIu64, key, offset);
+    else if (rs.code == 403 && in_archive(&rs))
+      status = hf_s3_thaw(t, key);
+  }
+  hft_response_free(&rs);
+  hft_buf_free(&query);
+  return status;
+}
+
+int hf_s3_stat(void *handle, const char *key, struct holdfast_stat *out) {
+  struct s3 *t = handle;
+  struct s3_call c = {.method = "HEAD", .action = "s3:GetObject (or s3:ListBucket, where the object is missing)", .key = key};
+  struct hft_response rs = {0};
+  struct hft_buf query = {0};
+  char sum[HFT_HEX] = "";
+  uint64_t size;
+  if (!hf_s3_key_ok(key)) return hf_s3_bad_key(t, key);
+  if (t->checksum) hf_s3_extra(&c, "x-amz-checksum-mode", "ENABLED");
+  int status = version_query(t, key, &query);
+  if (status == HOLDFAST_OK) {
+    c.query = hft_text(&query);
+    status = hf_s3_call(t, &c, &rs);
+  }
+  if (status == HOLDFAST_OK) {
+    const char *said = hft_response_header(&rs, "x-amz-meta-sha256"), *computed = hft_response_header(&rs, "x-amz-checksum-sha256");
+    bool known = said && strspn(said, "0123456789abcdef") == 64 && !said[64], checked = computed && hft_base64_hex(computed, sum);
+    if (!number(hft_response_header(&rs, "content-length"), &size))
+      status = holdfast_fail(t->host, HOLDFAST_E_FAILED, "%s: the server does not tell its size", key);
+    else if (known && checked && strcmp(said, sum) != 0)
+      status = holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s: the server computed the SHA-256 %s, and was told %s when it was stored", key, sum, said);
+    else {
+      out->size = size;
+      out->flags = 0;
+      snprintf(out->sha256, sizeof out->sha256, "%s", checked ? sum : known ? said : "");
+    }
+  }
+  hft_response_free(&rs);
+  hft_buf_free(&query);
+  return status;
+}
