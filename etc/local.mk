@@ -4,4 +4,7 @@ pkgconfig_DATA = etc/holdfast.pc
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	etc/examples/app-host.ini \
+	etc/examples/s3-lifecycle.json \
+	etc/examples/s3-policy-admin.json \
+	etc/examples/s3-policy-host.json \
 	etc/manifest.sample.ini

@@ -21,6 +21,7 @@ dist_man_MANS += \
 	man/holdfast-source-postgres.7 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
+	man/holdfast-target-s3.7 \
 	man/holdfast-verify.1 \
 	man/holdfast.1 \
 	man/holdfast.ini.5
