@@ -33,8 +33,10 @@ UNIT_TESTS = \
 	tests/unit/test_recover \
 	tests/unit/test_redis_parts \
 	tests/unit/test_repo \
+	tests/unit/test_s3 \
 	tests/unit/test_select \
 	tests/unit/test_settings \
+	tests/unit/test_sigv4 \
 	tests/unit/test_sqlite_parts \
 	tests/unit/test_sqlite_wal \
 	tests/unit/test_store \
@@ -93,6 +95,11 @@ tests_unit_test_postgres_logical_LDADD = $(plugins_postgres_postgres_la_OBJECTS)
 tests_unit_test_postgres_physical_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_postgres_physical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 
+tests_unit_test_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_sigv4_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_sigv4_LDADD = $(HFT_LIBS) $(CMOCKA_LIBS)
+
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
 	tests/integration/app_host.sh \
@@ -128,6 +135,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_systemd.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
+	tests/integration/target_s3.sh \
 	tests/integration/trouble.sh
 
 # What they source beside lib.sh: each starts a real server.
@@ -135,8 +143,16 @@ INTEGRATION_SUPPORT = \
 	tests/integration/server_nginx.sh \
 	tests/integration/server_postgres.sh \
 	tests/integration/server_redis.sh \
+	tests/integration/server_s3.sh \
 	tests/integration/server_sqlite.sh \
 	tests/integration/server_systemd.sh
+
+# Calls a target from a script. Like the conformance programs it sees the SDK only.
+check_PROGRAMS += tests/integration/target_call
+tests_integration_target_call_SOURCES = tests/integration/target_call.c tests/conformance/sha256.c tests/conformance/sha256.h
+tests_integration_target_call_CPPFLAGS = $(SDK_CPPFLAGS)
+tests_integration_target_call_CFLAGS = $(HF_CFLAGS)
+tests_integration_target_call_LDADD = $(DL_LIBS)
 
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
@@ -149,6 +165,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_postgres_sql \
 	tests/fuzz/fuzz_recipe \
 	tests/fuzz/fuzz_record \
+	tests/fuzz/fuzz_s3 \
 	tests/fuzz/fuzz_sqlite \
 	tests/fuzz/fuzz_redis \
 	tests/fuzz/fuzz_systemd \
@@ -184,6 +201,9 @@ tests_fuzz_fuzz_sqlite_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_redis_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_redis_LDADD = $(REDIS_OBJECTS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_redis_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_s3_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_text_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_text_LDFLAGS = $(FUZZ_LINK)
 
@@ -227,7 +247,8 @@ TEST_PLUGINS = \
 	plugins/redis \
 	plugins/sqlite \
 	plugins/systemd \
-	targets/local
+	targets/local \
+	targets/s3
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH=; \

@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+# double_s3.py - a scripted S3 service, for the trouble a real one cannot be made to give.
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: double_s3.py FOLDER. Listens on a free port of 127.0.0.1, whose number it writes to FOLDER/port; every request is a JSON line in FOLDER/log.
+# The name of the bucket says what goes wrong; all others just store. It does not check signatures: the real service does.
+import hashlib, base64, json, os, re, socket, struct, sys, threading, time, urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+folder = sys.argv[1]
+lock = threading.Lock()
+store = {}  # (bucket, key) -> (bytes, headers)
+counts = {}  # what -> how often
+
+
+def count(what):
+    with lock:
+        counts[what] = counts.get(what, 0) + 1
+        return counts[what]
+
+
+def later(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+class Double(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *a):
+        pass
+
+    def handle_expect_100(self):
+        # Whoever refuses early does so instead of asking for the body.
+        if self.path.startswith("/early/"):
+            return True
+        return super().handle_expect_100()
+
+    def note(self):
+        with lock, open(folder + "/log", "a") as f:
+            f.write(json.dumps({"method": self.command, "path": self.path, "port": self.client_address[1],
+                                "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
+
+    def answer(self, code, body=b"", headers=(), length=None):
+        if isinstance(body, str):
+            body = body.encode()
+        self.send_response_only(code)
+        names = [h[0].lower() for h in headers]
+        if "date" not in names:
+            self.send_header("Date", self.date_time_string())
+        for k, v in headers:
+            self.send_header(k, v)
+        if code != 204:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+            self.wfile.flush()
+
+    def error(self, code, name, more="", headers=()):
+        self.answer(code, '<?xml version="1.0"?><Error><Code>%s</Code><Message>said the double</Message>%s</Error>' % (name, more), headers)
+
+    def gone(self, reset):
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
+
+    # ---- all requests
+
+    def run(self):
+        self.note()
+        path, _, query = self.path.partition("?")
+        q = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        parts = urllib.parse.unquote(path).split("/", 2)
+        bucket, key = parts[1], parts[2] if len(parts) > 2 else ""
+        if bucket == "early" and self.command == "PUT":
+            # Answered before the body; what comes now is read as a request by who does not take care.
+            return self.error(503, "SlowDown")
+        n = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(n) if n else b""
+        if bucket in ("creds", "latest", "sts"):
+            return self.credentials(bucket, path, body)
+        special = getattr(self, "on_" + bucket.replace("-", "_"), None)
+        if special and special(key, q, body):
+            return
+        self.plain(bucket, key, q, body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = run
+
+    def plain(self, bucket, key, q, body):
+        if not key:
+            if self.command == "PUT":
+                return self.answer(200)
+            if self.command == "POST" and "delete" in q:
+                keys = re.findall(r"<Key>(.*?)</Key>", body.decode())
+                for k in keys:
+                    store.pop((bucket, k), None)
+                return self.answer(200, "<DeleteResult>%s</DeleteResult>" % "".join("<Deleted><Key>%s</Key></Deleted>" % k for k in keys))
+            return self.listing(sorted(k for b, k in store if b == bucket and k.startswith(q.get("prefix", ""))), bucket)
+        if self.command == "PUT":
+            if self.headers.get("If-None-Match") == "*" and (bucket, key) in store:
+                return self.error(412, "PreconditionFailed")
+            if hashlib.sha256(body).hexdigest() != self.headers.get("x-amz-content-sha256"):
+                return self.error(400, "XAmzContentSHA256Mismatch")
+            sha = base64.b64encode(hashlib.sha256(body).digest()).decode()
+            if self.headers.get("x-amz-checksum-sha256", sha) != sha:
+                return self.error(400, "BadDigest")
+            keep = [(k, v) for k, v in self.headers.items() if k.lower().startswith("x-amz-") and k.lower() not in ("x-amz-date", "x-amz-content-sha256")]
+            store[bucket, key] = body, keep
+            return self.answer(200, headers=[("x-amz-checksum-sha256", sha)])
+        if self.command == "DELETE":
+            store.pop((bucket, key), None)
+            return self.answer(204)
+        if (bucket, key) not in store:
+            return self.error(404, "NoSuchKey")
+        data, headers = store[bucket, key]
+        m = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range", ""))
+        if not m:
+            return self.answer(200, data, headers) if self.command == "GET" else self.answer(200, b"", headers, len(data))
+        first, last = int(m[1]), min(int(m[2] or len(data)), len(data) - 1)
+        if first > last:
+            return self.error(416, "InvalidRange")
+        self.answer(206, data[first:last + 1], [*headers, ("Content-Range", "bytes %d-%d/%d" % (first, last, len(data)))])
+
+    def listing(self, keys, bucket="", token=None):
+        rows = "".join("<Contents><Key>%s</Key><Size>%d</Size></Contents>" % (urllib.parse.quote(k, safe=""), len(store.get((bucket, k), (b"",))[0]))
+                       for k in keys)
+        more = "<NextContinuationToken>%s</NextContinuationToken>" % token if token else ""
+        self.answer(200, "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>%s</IsTruncated>%s%s</ListBucketResult>"
+                    % ("true" if token else "false", rows, more))
+
+    # ---- buckets that are in trouble: true when the answer was given
+
+    def on_secret(self, key, q, body): self.error(403, "SignatureDoesNotMatch"); return True
+    def on_nokey(self, key, q, body): self.error(403, "InvalidAccessKeyId"); return True
+    def on_missing(self, key, q, body): self.error(404, "NoSuchBucket"); return True
+    def on_html(self, key, q, body): self.answer(502, "<html><body>Bad gateway<hr></body></html>"); return True
+    def on_moved(self, key, q, body): self.answer(307, "", [("Location", "http://127.0.0.1:1/")]); return True
+
+    def on_skew(self, key, q, body):
+        self.error(403, "RequestTimeTooSkewed", "<ServerTime>%s</ServerTime>" % later(-3600))
+        return True
+
+    def on_region(self, key, q, body):
+        if "/eu-west-3/s3/" in self.headers["Authorization"]:
+            return False
+        self.error(301, "PermanentRedirect", "", [("x-amz-bucket-region", "eu-west-3")])
+        return True
+
+    def on_malformed(self, key, q, body):
+        if "/eu-west-3/s3/" in self.headers["Authorization"]:
+            return False
+        self.error(400, "AuthorizationHeaderMalformed", "<Region>eu-west-3</Region>")
+        return True
+
+    def on_nolist(self, key, q, body):
+        if key or self.command != "GET":
+            return False
+        self.error(403, "AccessDenied")
+        return True
+
+    def on_nodelete(self, key, q, body):
+        if self.command == "DELETE" or "delete" in q:
+            self.error(403, "AccessDenied")
+            return True
+
+    def on_busy(self, key, q, body):
+        if key.startswith("e") and key[1:].isdigit():
+            self.answer(int(key[1:]), "", [("Retry-After", "7")])
+            return True
+
+    def on_once(self, key, q, body):
+        # The first try of every object fails.
+        if self.command == "PUT" and count("once " + key) == 1:
+            self.error(503, "SlowDown")
+            return True
+
+    def on_reset(self, key, q, body):
+        if self.command == "GET" and key:
+            self.answer(200, b"x" * 5000, length=100000)
+            self.gone(True)
+            return True
+
+    def on_short(self, key, q, body):
+        if self.command == "GET" and key:
+            self.answer(200, b"x" * 50, length=100)
+            self.gone(False)
+            return True
+
+    def on_long(self, key, q, body):
+        if self.command == "GET" and key:
+            self.answer(200, b"x" * 50 + b"SURPLUS", length=50)
+            return True
+
+    def on_stall(self, key, q, body):
+        if self.command == "GET" and key:
+            self.answer(200, b"x" * 50, length=100)
+            self.rfile.read(1)  # until the other side gives up
+            return True
+
+    def on_norange(self, key, q, body):
+        if self.headers.get("Range"):
+            self.answer(200, store["norange", key][0])
+            return True
+
+    def on_wrongrange(self, key, q, body):
+        if self.headers.get("Range"):
+            self.answer(206, b"xx", [("Content-Range", "bytes 0-1/50")])
+            return True
+
+    def on_liar(self, key, q, body):
+        # It stored something else, and says so.
+        wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+        if self.command == "PUT" and key:
+            self.answer(200, headers=[("x-amz-checksum-sha256", wrong)])
+            return True
+        if self.command == "HEAD":
+            self.answer(200, headers=[("x-amz-checksum-sha256", wrong), ("x-amz-meta-sha256", hashlib.sha256(b"this").hexdigest())], length=4)
+            return True
+
+    def on_damaged(self, key, q, body):
+        if self.command == "PUT" and key:
+            self.error(400, "BadDigest")
+            return True
+
+    def list_in_two(self, q, second):
+        if "continuation-token" not in q:
+            if q.get("max-keys") == "1":
+                return False
+            self.listing(["p/one", "p/two"], token="t+/=")
+        elif q["continuation-token"] != "t+/=":
+            self.error(400, "InvalidArgument")
+        else:
+            second()
+        return True
+
+    def on_list_good(self, key, q, body): return self.list_in_two(q, lambda: self.listing(["p/three", "p/not a key", "p/x//y"]))
+    def on_list_500(self, key, q, body): return self.list_in_two(q, lambda: self.error(500, "InternalError"))
+    def on_list_circle(self, key, q, body): return self.list_in_two(q, lambda: self.listing(["p/three"], token="t+/="))
+    def on_list_cut(self, key, q, body): return self.list_in_two(q, lambda: self.answer(200, "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"))
+    def on_list_empty(self, key, q, body): return self.list_in_two(q, lambda: self.answer(200, ""))
+    def on_list_html(self, key, q, body): return self.list_in_two(q, lambda: self.answer(200, "<html><body></body></html>"))
+    def on_list_other(self, key, q, body): return self.list_in_two(q, lambda: self.listing(["elsewhere/x"]))
+
+    def on_list_versions(self, key, q, body):
+        # Two pages, cut between two versions of one key: the newer is younger than 2026-11-20, the older is not. What comes after is a deleted key.
+        if "versions" not in q:
+            return False
+        row = "<%s><Key>%s</Key><VersionId>%s</VersionId><LastModified>%s</LastModified><Size>%s</Size></%s>"
+        if "key-marker" not in q:
+            self.answer(200, "<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>p%2Fb</NextKeyMarker>"
+                        "<NextVersionIdMarker>v+2</NextVersionIdMarker>" + row % ("Version", "p%2Fa", "v1", "2026-11-01T00:00:00.000Z", "1", "Version")
+                        + row % ("Version", "p%2Fb", "v+2", "2026-11-21T00:00:00.000Z", "22", "Version") + "</ListVersionsResult>")
+        elif (q["key-marker"], q["version-id-marker"]) == ("p/b", "v+2"):
+            self.answer(200, "<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
+                        + row % ("Version", "p%2Fb", "v1", "2026-11-02T00:00:00.000Z", "2", "Version")
+                        + row.replace("<Size>%s</Size>", "%s") % ("DeleteMarker", "p%2Fc", "v2", "2026-11-03T00:00:00.000Z", "", "DeleteMarker")
+                        + row % ("Version", "p%2Fc", "v1", "2026-11-02T00:00:00.000Z", "3", "Version") + "</ListVersionsResult>")
+        else:
+            self.error(400, "InvalidArgument")
+        return True
+
+    def on_list_denied(self, key, q, body):
+        if not key and q.get("max-keys") != "1":
+            self.error(403, "AccessDenied")
+            return True
+
+    def on_full(self, key, q, body):
+        if self.command == "PUT" and key:
+            self.error(507, "InsufficientStorage")
+            return True
+
+    def on_quota(self, key, q, body):
+        if self.command == "PUT" and key:
+            self.error(403, "QuotaExceeded")
+            return True
+
+    def on_noclass(self, key, q, body):
+        if self.headers.get("x-amz-storage-class"):
+            self.error(400, "InvalidStorageClass")
+            return True
+
+    def on_ignore(self, key, q, body):
+        del self.headers["If-None-Match"]
+
+    def on_noconditions(self, key, q, body):
+        if self.headers.get("If-None-Match"):
+            self.error(501, "NotImplemented")
+            return True
+
+    def on_conflict(self, key, q, body):
+        if self.headers.get("If-None-Match"):
+            self.error(409, "ConditionalRequestConflict")
+            return True
+
+    def on_nobatch(self, key, q, body):
+        if "delete" in q:
+            self.error(501, "NotImplemented")
+            return True
+
+    def on_partly(self, key, q, body):
+        # Of three, one is deleted, one is refused, of one nothing is said.
+        if "delete" in q:
+            self.answer(200, "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+                        "<Deleted><Key>a</Key></Deleted></DeleteResult>")
+            return True
+
+    def on_archive(self, key, q, body):
+        if self.command == "GET" and key:
+            self.error(403, "InvalidObjectState", "<StorageClass>GLACIER</StorageClass>")
+            return True
+        if self.command == "POST" and "restore" in q:
+            with open(folder + "/restore", "wb") as f:
+                f.write(body)
+            self.answer(202) if count("restore " + key) == 1 else self.error(409, "RestoreAlreadyInProgress")
+            return True
+
+    def on_expiring(self, key, q, body):
+        # The token of the second key is good.
+        if self.headers.get("x-amz-security-token") != "token2" and count("expiring") > 1:
+            self.error(400, "ExpiredToken")
+            return True
+
+    def on_expired(self, key, q, body): self.error(400, "ExpiredToken"); return True
+
+    # ---- services that hand out keys
+
+    def credentials(self, which, path, body):
+        if path == "/latest/api/token":
+            return self.answer(200, "imds-token") if self.command == "PUT" and self.headers.get("X-aws-ec2-metadata-token-ttl-seconds") else self.answer(405)
+        if which == "latest" and self.headers.get("X-aws-ec2-metadata-token") != "imds-token":
+            return self.answer(401)
+        if path == "/latest/meta-data/iam/security-credentials/":
+            return self.answer(200, "role\n")
+        if which == "creds" and path == "/creds/refused":
+            return self.answer(403)
+        if which == "creds" and path != "/creds/open" and self.headers.get("Authorization") != "pass":
+            return self.answer(401)
+        n = count(path)
+        if which == "sts":
+            form = dict(urllib.parse.parse_qsl(body.decode()))
+            if [form.get(k) for k in ("Action", "RoleArn", "WebIdentityToken")] != ["AssumeRoleWithWebIdentity", "arn:aws:iam::1:role/r", "web/token="]:
+                return self.answer(400, "<ErrorResponse><Error><Code>InvalidIdentityToken</Code></Error></ErrorResponse>")
+            return self.answer(200, '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+                               "<AssumeRoleWithWebIdentityResult><Credentials>"
+                               "<AccessKeyId>WEB</AccessKeyId><SecretAccessKey>S</SecretAccessKey>"
+                               "<SessionToken>web-session</SessionToken><Expiration>%s</Expiration>"
+                               "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>" % later(3600))
+        # /creds/short is always about to expire, so that each request fetches another one.
+        self.answer(200, json.dumps({"Code": "Success", "AccessKeyId": "%s%d" % ("ROLE" if which == "latest" else "BOX", n), "SecretAccessKey": "S",
+                                     "Token": "token%d" % n, "Expiration": later(60 if path == "/creds/short" else 3600)}))
+
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Double)
+server.daemon_threads = True
+with open(folder + "/port.new", "w") as f:
+    f.write(str(server.server_port))
+os.rename(folder + "/port.new", folder + "/port")
+server.serve_forever()
