@@ -520,10 +520,10 @@ static void test_offspring(void **state) {
 static void test_signal(void **state) {
   (void)state;
   char line[20];
-  struct hfp_child *c = start(SH("trap 'exit 9' HUP; echo up; while :; do sleep 0.01; done"));
+  struct hfp_child *c = start(SH("trap 'exit 9' USR1; echo up; while :; do sleep 0.01; done"));
   read_line(c, line, sizeof line);
   assert_string_equal(line, "up");
-  hfp_signal(c, SIGHUP);
+  hfp_signal(c, SIGUSR1);
   assert_int_equal(end(c), 9);
   hfp_signal(c, SIGKILL); /* to nobody */
   hfp_free(c);
