@@ -22,6 +22,7 @@ dist_man_MANS += \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-target-s3.7 \
+	man/holdfast-target-rsync.7 \
 	man/holdfast-verify.1 \
 	man/holdfast.1 \
 	man/holdfast.ini.5
