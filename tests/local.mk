@@ -33,6 +33,7 @@ UNIT_TESTS = \
 	tests/unit/test_recover \
 	tests/unit/test_redis_parts \
 	tests/unit/test_repo \
+	tests/unit/test_rsync \
 	tests/unit/test_s3 \
 	tests/unit/test_select \
 	tests/unit/test_settings \
@@ -73,6 +74,8 @@ tests_unit_test_systemd_unit_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
 tests_unit_test_systemd_unit_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_place_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)
 tests_unit_test_place_LDADD = plugins/common/libhostfiles.la plugins/common/libhfp.la $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
+tests_unit_test_rsync_CPPFLAGS = $(PLUGIN_CPPFLAGS) -I$(top_srcdir)/plugins -I$(top_srcdir)/targets/rsync
+tests_unit_test_rsync_LDADD = $(targets_rsync_rsync_la_OBJECTS) plugins/common/libhfp.la $(CMOCKA_LIBS)
 tests_unit_test_files_entry_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_files_entry_LDADD = $(plugins_files_files_la_OBJECTS) plugins/files/libengine.la $(CMOCKA_LIBS)
 tests_unit_test_files_parts_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -135,6 +138,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_systemd.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
+	tests/integration/target_rsync.sh \
 	tests/integration/target_s3.sh \
 	tests/integration/trouble.sh
 
@@ -143,6 +147,7 @@ INTEGRATION_SUPPORT = \
 	tests/integration/server_nginx.sh \
 	tests/integration/server_postgres.sh \
 	tests/integration/server_redis.sh \
+	tests/integration/server_rsync.sh \
 	tests/integration/server_s3.sh \
 	tests/integration/server_sqlite.sh \
 	tests/integration/server_systemd.sh
@@ -169,6 +174,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_sqlite \
 	tests/fuzz/fuzz_redis \
 	tests/fuzz/fuzz_systemd \
+	tests/fuzz/fuzz_rsync \
 	tests/fuzz/fuzz_text
 tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
@@ -201,6 +207,9 @@ tests_fuzz_fuzz_sqlite_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_redis_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_redis_LDADD = $(REDIS_OBJECTS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_redis_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_rsync_CPPFLAGS = $(tests_unit_test_rsync_CPPFLAGS)
+tests_fuzz_fuzz_rsync_LDADD = $(targets_rsync_rsync_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
+tests_fuzz_fuzz_rsync_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(JANSSON_LIBS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_s3_LDFLAGS = $(FUZZ_LINK)
@@ -248,6 +257,7 @@ TEST_PLUGINS = \
 	plugins/sqlite \
 	plugins/systemd \
 	targets/local \
+	targets/rsync \
 	targets/s3
 AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \

@@ -29,6 +29,13 @@ holdfast_target_conformance_CPPFLAGS = $(SDK_CPPFLAGS)
 holdfast_target_conformance_CFLAGS = $(HF_CFLAGS)
 holdfast_target_conformance_LDADD = $(DL_LIBS)
 
+# Single calls, for the tests of targets.
+check_PROGRAMS += tests/conformance/target_call
+tests_conformance_target_call_SOURCES = $(CONFORMANCE_SOURCES) tests/conformance/target_call.c
+tests_conformance_target_call_CPPFLAGS = $(SDK_CPPFLAGS)
+tests_conformance_target_call_CFLAGS = $(HF_CFLAGS)
+tests_conformance_target_call_LDADD = $(DL_LIBS)
+
 # Each of these is wrong in one thing, but for `old`, which every host must take. They land in tests/conformance/badplugins/.libs/.
 BADPLUGIN_LDFLAGS = $(SOURCE_LDFLAGS) -rpath $(abs_builddir)
 
