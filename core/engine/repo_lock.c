@@ -87,8 +87,12 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
   /* The lock file of our state folder is ours: whoever made a lock from the same folder is gone. */
   bool ours = *state && strcmp(state, my_state) == 0 && strcmp(machine, my_machine) == 0 && strcmp(host, my_name) == 0;
   if (!j || dead || ours || expires < hf_wall_clock()) {
-    hf_log(HF_LOG_NOTICE, "target %s: the lock of a run that is no more (%s, process %lld) is removed", hf_target_name(t), what, (long long)pid);
-    return hf_target_remove(t, key, err);
+    r = hf_target_remove(t, key, &e);
+    /* It holds nobody up. An account that may not delete leaves one behind each time, and still has to be able to back up. */
+    bool stays = r == HOLDFAST_E_AUTH || r == HOLDFAST_E_UNSUPPORTED;
+    if (r < 0 && !stays) return hf_fail(err, r, "%s", e.msg);
+    hf_log(HF_LOG_NOTICE, "target %s: the lock of a run that is no more (%s, process %lld) is %s", hf_target_name(t), what, (long long)pid, stays ? "passed over, since it may not be removed" : "removed");
+    return 0;
   }
   char until[HF_TIME_LEN];
   hf_format_time(until, expires);

@@ -209,6 +209,31 @@ t "${by_ssh[@]}" identity-file="$S/id_nodel" path=one -- put a/c "$work/small" -
 gives 'put OK ' "put with rrsync -no-del"
 gives 'remove AUTH .*this account may not delete \(rrsync -no-del\)' "remove there: AUTH"
 gives 'a/b 3000000' "the object stays"
+mkdir -p "$work/append-only"
+echo data >"$work/append-only/file"
+new_repo append <<END
+[source tree]
+plugin = files
+path = $work/append-only
+END
+sed -i "/^\[target disk\]/,\$d" "$M"
+cat >>"$M" <<END
+[target far]
+plugin = rsync
+host = 127.0.0.1
+port = $ssh_port
+path = append
+identity-file = $S/id_nodel
+known-hosts = $S/known_hosts
+END
+must init
+must backup
+echo more >"$work/append-only/file"
+hf backup
+exits 0 "an account that may not delete backs up again and again"
+says 'the lock of a run that is no more .* is passed over, since it may not be removed' "and passes over the locks that it leaves"
+hf verify --read
+exits 0 "and all is there"
 t "${by_ssh[@]}" identity-file="$S/id_ro" path=one -- put a/d "$work/small" -- list ''
 gives 'put AUTH .*read-only server.*' "put with rrsync -ro: AUTH"
 gives 'a/b 3000000' "list works"
