@@ -228,9 +228,10 @@ while not os.path.exists(stop):
     n += 1
     for name in "first", "second":
         path = f"{folder}/sites-enabled/{name}"
-        with open(path + ".tmp", "w") as f:
+        # Elsewhere first: include sites-enabled/* would find half a file.
+        with open(f"{folder}/half", "w") as f:
             f.write(f"# {n}\n")
-        os.rename(path + ".tmp", path)
+        os.rename(f"{folder}/half", path)
 EOF
 jobs_started+=($!)
 until [ -e "$c/sites-enabled/second" ]; do :; done
