@@ -66,8 +66,10 @@ const char *hf_redis_assert_parse(struct hf_redis_assert *a, const char *line) {
     a->text[digits] = '\0'; /* the first word is at the beginning of text */
     a->db = a->words[0];
     a->n--;
-    memmove(a->words, a->words + 1, a->n * sizeof *a->words);
-    memmove(quoted, quoted + 1, a->n * sizeof *quoted);
+    for (size_t i = 0; i < a->n; i++) {
+      a->words[i] = a->words[i + 1];
+      quoted[i] = quoted[i + 1];
+    }
   }
   if (a->n >= 2 && !quoted[a->n - 2] && is_operator(a->words[a->n - 2])) {
     a->op = a->words[a->n - 2];
