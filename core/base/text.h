@@ -35,6 +35,8 @@ int64_t hf_wall_clock(void); /* Unix seconds */
 /* ---- commands (words.c) ----
  * Split a command into words at blanks, appended to words; '...' and "..." keep blanks, nothing else is special. HOLDFAST_E_CONFIG for none at all and for a quote without its end. */
 int hf_split_words(const char *text, struct hf_list *words, struct hf_error *err);
+/* The last line of what a command printed, as hf_printable gives it, "" for none; owned by the caller. */
+char *hf_last_line(const struct hf_buf *b);
 
 /* ---- escaping (escape.c) ----
  * Bytes <= 0x20, 0x7f and the backslash become \ooo (three octal digits); all others stand for themselves. So an escaped

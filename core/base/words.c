@@ -1,4 +1,4 @@
-/* words.c - a command line without a shell.
+/* words.c - a command line without a shell, and what came of it.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/text.h"
@@ -29,4 +29,12 @@ int hf_split_words(const char *text, struct hf_list *words, struct hf_error *err
   if (words->n == 0 || !*words->v[0])
     return hf_fail(err, HOLDFAST_E_CONFIG, "the command is empty; write a program and its arguments");
   return 0;
+}
+
+char *hf_last_line(const struct hf_buf *b) {
+  size_t end = b->len;
+  while (end && (b->data[end - 1] == '\n' || b->data[end - 1] == '\r')) end--;
+  size_t start = end;
+  while (start && b->data[start - 1] != '\n') start--;
+  return hf_printable(b->data ? b->data + start : "", end - start);
 }

@@ -103,9 +103,8 @@ static void hooks_behind(struct run *r, const struct part *p, struct hf_record_s
 static int read_source(struct run *r, struct part *p, struct hf_record_source *rs, struct hf_error *err) {
   struct hf_error why = {0};
   struct hf_hook_facts facts = {.label = r->o->label};
-  int t = r->o->dry ? 0 : hf_hooks_run(r->s->manifest, p->m, HF_HOOK_BEFORE, &facts, &why);
-  if (t == 0) t = run_worker(r, p, rs, &why, err);
-  else t = 0;
+  bool ready = r->o->dry || hf_hooks_run(r->s->manifest, p->m, HF_HOOK_BEFORE, &facts, &why) == 0;
+  int t = ready ? run_worker(r, p, rs, &why, err) : 0;
   if (t == 0 && hf_cancel) t = hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was stored is kept for the next run");
   if (why.code || t < 0) {
     drop_streams(rs);

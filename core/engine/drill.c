@@ -83,13 +83,14 @@ static void rehearse(struct drill *d, const struct hf_record_source *rs, struct 
   step(d, rs->name, "restoring");
   int r = rs->n_streams == 0 ? hf_fail(&e, HOLDFAST_E_NOT_FOUND, "it failed when the snapshot was taken: %s", rs->error ? rs->error : "it holds nothing") : check_room(d, rs, &e);
   if (r == 0) r = restore(d, rs, out, &e);
-  if (r == 0) {
+  bool came = r == 0;
+  if (came) {
     double start = hf_now();
     step(d, rs->name, "verifying");
     r = verify(d, rs, folder, &out->message, &e);
     out->verify_seconds = hf_now() - start;
   }
-  out->verdict = r == 0 ? HF_DRILL_PASSED : r == HOLDFAST_E_UNSUPPORTED ? HF_DRILL_RESTORED : HF_DRILL_FAILED;
+  out->verdict = r == 0 ? HF_DRILL_PASSED : came && r == HOLDFAST_E_UNSUPPORTED ? HF_DRILL_RESTORED : HF_DRILL_FAILED;
   if (r < 0) {
     free(out->message);
     out->message = hf_strdup(e.msg);

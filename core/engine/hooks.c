@@ -49,14 +49,6 @@ static void log_output(const char *source, const char *hook, const struct hf_buf
   }
 }
 
-static char *last_line(const struct hf_buf *b) {
-  size_t end = b->len;
-  while (end && (b->data[end - 1] == '\n' || b->data[end - 1] == '\r')) end--;
-  size_t start = end;
-  while (start && b->data[start - 1] != '\n') start--;
-  return hf_printable(b->data ? b->data + start : "", end - start);
-}
-
 static int run(const char *line, const struct hf_list *env, const struct hf_manifest_source *source, const char *hook, struct hf_error *err) {
   HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF_INIT;
@@ -74,7 +66,7 @@ static int run(const char *line, const struct hf_list *env, const struct hf_mani
   log_output(source->name, hook, &out, HF_LOG_INFO);
   if (r < 0) return hf_prefix(err, "%s", hook);
   if (code != 0) {
-    HF_CLEANUP(hf_freep) char *why = last_line(&complaint);
+    HF_CLEANUP(hf_freep) char *why = hf_last_line(&complaint);
     return hf_fail(err, HOLDFAST_E_FAILED, "%s: the command %s ended with exit code %d%s%s", hook, words.v[0], code, *why ? ": " : "", why);
   }
   log_output(source->name, hook, &complaint, HF_LOG_NOTICE);

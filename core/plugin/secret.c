@@ -97,15 +97,6 @@ static int from_file(const char *path, char **out, struct hf_error *err) {
   return take_text(&b, what, out, err);
 }
 
-/* The last line of what a command wrote to standard error, printable; owned by the caller. */
-static char *last_line(const struct hf_buf *b) {
-  size_t end = b->len;
-  while (end && (b->data[end - 1] == '\n' || b->data[end - 1] == '\r')) end--;
-  size_t start = end;
-  while (start && b->data[start - 1] != '\n') start--;
-  return hf_printable(b->data ? b->data + start : "", end - start);
-}
-
 static int from_command(const char *text, char **out, struct hf_error *err) {
   HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
   HF_CLEANUP(wipe_buf) struct hf_buf b = HF_BUF_INIT;
@@ -120,7 +111,7 @@ static int from_command(const char *text, char **out, struct hf_error *err) {
   free(argv);
   if (r < 0) return hf_prefix(err, "the command %s", words.v[0]);
   if (code != 0) {
-    HF_CLEANUP(hf_freep) char *why = last_line(&complaint);
+    HF_CLEANUP(hf_freep) char *why = hf_last_line(&complaint);
     return hf_fail(err, HOLDFAST_E_CONFIG, "the command %s ended with exit code %d%s%s", words.v[0], code, *why ? ": " : "", why);
   }
   char *nl = b.len ? memchr(b.data, '\n', b.len) : NULL;
