@@ -83,6 +83,13 @@ int hfp_place_begin(const struct holdfast_host *host, const char *safety, struct
 
 const char *hfp_place_stage(const struct hfp_place *p) { return p->stage; }
 
+int hfp_place_tree(const struct holdfast_host *host, const char *directory, const struct hfp_place *p, char *dir, size_t cap) {
+  const char *path = directory ? directory : hfp_place_stage(p);
+  if (strlen(path) >= cap) return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the folder's path is too long", path);
+  memcpy(dir, path, strlen(path) + 1);
+  return HOLDFAST_OK;
+}
+
 const char *hfp_place_kept(const struct hfp_place *p) { return p->kept ? p->keep : NULL; }
 
 static int note(struct hfp_place *p, const char *path, bool had, bool folder) {

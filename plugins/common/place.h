@@ -34,6 +34,8 @@ struct hfp_place;
 int hfp_place_begin(const struct holdfast_host *host, const char *safety, struct hfp_place **out);
 /* The folder the host is to write the tree below. */
 const char *hfp_place_stage(const struct hfp_place *p);
+/* What restore_tree answers: the folder that was asked for (not NULL), or that one. */
+int hfp_place_tree(const struct holdfast_host *host, const char *directory, const struct hfp_place *p, char *dir, size_t cap);
 /* Put everything that is in the folder in its place below "/". Folders that are there are left as they are. On an error
  * everything has been put back. The rules may be NULL. */
 int hfp_place_put(struct hfp_place *p, const struct hfp_place_rules *rules);

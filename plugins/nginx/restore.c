@@ -45,10 +45,7 @@ int hf_nginx_restore_open(const struct holdfast_host *host, const struct holdfas
 int hf_nginx_restore_tree(void *handle, const char *stream, char *dir, size_t cap) {
   struct restore *r = handle;
   (void)stream; /* there is one tree and nothing else */
-  const char *path = r->directory ? r->directory : hfp_place_stage(r->place);
-  if (strlen(path) >= cap) return holdfast_fail(r->host, HOLDFAST_E_FAILED, "%s: the folder's path is too long", path);
-  memcpy(dir, path, strlen(path) + 1);
-  return HOLDFAST_OK;
+  return hfp_place_tree(r->host, r->directory, r->place, dir, cap);
 }
 
 /* What a failed call of nginx told the host, caught on its way, to be told again with what it means in front. */
