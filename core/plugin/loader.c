@@ -134,7 +134,7 @@ static int check_header(const struct holdfast_plugin_header *h, const char *expe
                    h->abi_major, h->abi_minor, HOLDFAST_ABI_MAJOR, HOLDFAST_ABI_MINOR);
   if (h->struct_size < sizeof *h)
     return hf_fail(err, HOLDFAST_E_CONFIG, "its struct says %u bytes, less than the header's %zu", h->struct_size, sizeof *h);
-  if (h->struct_size > host_size)
+  if (h->struct_size > host_size || h->abi_minor > HOLDFAST_ABI_MINOR)
     return hf_fail(err, HOLDFAST_E_CONFIG,
                    "its struct has %u bytes (ABI %u.%u) and this host knows %zu (ABI %d.%d): the plugin is newer than holdfast",
                    h->struct_size, h->abi_major, h->abi_minor, host_size, HOLDFAST_ABI_MAJOR, HOLDFAST_ABI_MINOR);

@@ -6,12 +6,16 @@ targets_common_libhft_la_SOURCES = \
 	targets/common/digest.h \
 	targets/common/http.c \
 	targets/common/http.h \
+	targets/common/key.c \
+	targets/common/key.h \
 	targets/common/sigv4.c \
 	targets/common/sigv4.h \
 	targets/common/text.c \
 	targets/common/text.h \
+	targets/common/token.c \
+	targets/common/token.h \
 	targets/common/xml.c \
 	targets/common/xml.h
 targets_common_libhft_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
-targets_common_libhft_la_CFLAGS = $(PLUGIN_CFLAGS) $(CURL_CFLAGS) $(EXPAT_CFLAGS) $(CRYPTO_CFLAGS)
-HFT_LIBS = targets/common/libhft.la $(CURL_LIBS) $(EXPAT_LIBS) $(CRYPTO_LIBS)
+targets_common_libhft_la_CFLAGS = $(PLUGIN_CFLAGS) $(CURL_CFLAGS) $(EXPAT_CFLAGS) $(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
+HFT_LIBS = targets/common/libhft.la $(CURL_LIBS) $(EXPAT_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)

@@ -21,7 +21,7 @@ static const char *other_region(const struct s3 *t, const struct hft_response *r
 
 static int adopt_region(struct s3 *t, const char *region) {
   char *copy = strdup(region), message[300];
-  if (!copy) return hf_s3_no_memory(t);
+  if (!copy) return hft_no_memory(t->host);
   snprintf(message, sizeof message, "the bucket %.63s is in the region %s: set region = %s to spare a request", t->bucket, region, region);
   t->host->log(t->host->ctx, HOLDFAST_LOG_NOTICE, message);
   free(t->region);

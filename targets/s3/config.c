@@ -37,8 +37,6 @@ const struct holdfast_setting hf_s3_settings[] = {
     {NULL, 0, 0, NULL, NULL, NULL},
 };
 
-int hf_s3_no_memory(const struct s3 *t) { return holdfast_fail(t->host, HOLDFAST_E_TRANSIENT, "out of memory"); }
-
 void hf_s3_free(struct s3 *t) {
   if (!t) return;
   hft_http_free(t->http);
@@ -111,7 +109,7 @@ int hf_s3_address(struct s3 *t) {
   if (bad) {
     hft_buf_free(&url);
     hft_buf_free(&name);
-    return hf_s3_no_memory(t);
+    return hft_no_memory(t->host);
   }
   free(t->url);
   free(t->name);
@@ -199,7 +197,7 @@ static int find_region(struct s3 *t, const struct holdfast_value *v) {
   t->region_known = region && *region;
   t->region = strdup(t->region_known ? region : "us-east-1");
   hf_s3_profile_free(&p);
-  return t->region ? HOLDFAST_OK : hf_s3_no_memory(t);
+  return t->region ? HOLDFAST_OK : hft_no_memory(t->host);
 }
 
 static int configure(struct s3 *t, const struct holdfast_value *v) {
@@ -207,7 +205,7 @@ static int configure(struct s3 *t, const struct holdfast_value *v) {
   int64_t connections = v[S3_SET_CONNECTIONS].number, stall = v[S3_SET_STALL].number;
   t->bucket = strdup(v[S3_SET_BUCKET].strings[0]);
   t->endpoint = endpoint ? strdup(endpoint) : NULL;
-  if (!t->bucket || (endpoint && !t->endpoint)) return hf_s3_no_memory(t);
+  if (!t->bucket || (endpoint && !t->endpoint)) return hft_no_memory(t->host);
   t->path_style = strcmp(style, "yes") == 0 ? 1 : strcmp(style, "no") == 0 ? 0 : -1;
   if (connections < 1 || connections > 64)
     return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "connections = %lld: 1 to 64 is wanted", (long long)connections);

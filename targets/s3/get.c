@@ -78,7 +78,7 @@ static int version_query(struct s3 *t, const char *key, struct hft_buf *out) {
   int status = hf_s3_version_as_of(t, key, &version);
   if (status == HOLDFAST_OK) hft_addf(out, "versionId=%s", version);
   free(version);
-  return status == HOLDFAST_OK && out->bad ? hf_s3_no_memory(t) : status;
+  return status == HOLDFAST_OK && out->bad ? hft_no_memory(t->host) : status;
 }
 
 static bool in_archive(const struct hft_response *rs) {
@@ -95,7 +95,7 @@ int hf_s3_get(void *handle, const char *key, uint64_t offset, uint64_t length, h
   struct hft_response rs = {0};
   struct hft_buf query = {0};
   char range[64];
-  if (!hf_s3_key_ok(key)) return hf_s3_bad_key(t, key);
+  if (!hft_key_ok(key)) return hft_bad_key(t->host, key);
   if (length == 0) return get_nothing(t, key, offset);
   if (length == UINT64_MAX) snprintf(range, sizeof range, "bytes=%" PRIu64 "-", offset);
   else snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, length - 1 > UINT64_MAX - offset ? UINT64_MAX : offset + length - 1);
@@ -123,7 +123,7 @@ int hf_s3_stat(void *handle, const char *key, struct holdfast_stat *out) {
   struct hft_buf query = {0};
   char sum[HFT_HEX] = "";
   uint64_t size;
-  if (!hf_s3_key_ok(key)) return hf_s3_bad_key(t, key);
+  if (!hft_key_ok(key)) return hft_bad_key(t->host, key);
   if (t->checksum) hf_s3_extra(&c, "x-amz-checksum-mode", "ENABLED");
   int status = version_query(t, key, &query);
   if (status == HOLDFAST_OK) {

@@ -48,7 +48,7 @@ static int from_environment(struct s3 *t, struct s3_key *out) {
   if (!access || !secret)
     return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "the environment has %s without %s", access ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
                          access ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-  return copy(out, access, secret, env("AWS_SESSION_TOKEN"), 0) ? HOLDFAST_OK : hf_s3_no_memory(t);
+  return copy(out, access, secret, env("AWS_SESSION_TOKEN"), 0) ? HOLDFAST_OK : hft_no_memory(t->host);
 }
 
 static int from_web_identity(struct s3 *t, struct s3_key *out) {
@@ -74,7 +74,7 @@ static int from_profile(struct s3 *t, struct s3_key *out) {
   else if (p.role_arn || p.source_profile)
     status = holdfast_fail(t->host, HOLDFAST_E_CONFIG, "the profile %s takes on a role by way of another profile, which holdfast does not do", name);
   else if (p.access && p.secret)
-    status = copy(out, p.access, p.secret, p.token, 0) ? HOLDFAST_OK : hf_s3_no_memory(t);
+    status = copy(out, p.access, p.secret, p.token, 0) ? HOLDFAST_OK : hft_no_memory(t->host);
   else if (p.access || p.secret)
     status = holdfast_fail(t->host, HOLDFAST_E_CONFIG, "the profile %s has %s without %s", name, p.access ? "aws_access_key_id" : "aws_secret_access_key",
                            p.access ? "aws_secret_access_key" : "aws_access_key_id");
@@ -106,7 +106,7 @@ static const struct {
 };
 
 static int find_key(struct s3 *t, struct s3_key *out) {
-  if (t->set_access) return copy(out, t->set_access, t->set_secret, t->set_token, 0) ? HOLDFAST_OK : hf_s3_no_memory(t);
+  if (t->set_access) return copy(out, t->set_access, t->set_secret, t->set_token, 0) ? HOLDFAST_OK : hft_no_memory(t->host);
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
     /* Who names a profile does not want what happens to be in the environment. */
     bool named = t->profile || t->credentials_file || t->config_file;
@@ -140,7 +140,7 @@ static int ensure(struct s3 *t, const char *refused) {
 int hf_s3_key_get(struct s3 *t, const char *refused, struct s3_key *out) {
   pthread_mutex_lock(&t->lock);
   int status = ensure(t, refused);
-  if (status == HOLDFAST_OK && !copy(out, t->key.access, t->key.secret, t->key.token, t->key.expires)) status = hf_s3_no_memory(t);
+  if (status == HOLDFAST_OK && !copy(out, t->key.access, t->key.secret, t->key.token, t->key.expires)) status = hft_no_memory(t->host);
   pthread_mutex_unlock(&t->lock);
   return status;
 }

@@ -1,16 +1,11 @@
 /* keys_file.c - the credentials and config files that the tools of S3 share.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "s3.h"
-
-#define FILE_MAX (1u << 20)
 
 void hf_s3_profile_free(struct s3_profile *p) {
   if (p->secret) explicit_bzero(p->secret, strlen(p->secret));
@@ -104,32 +99,6 @@ bool hf_s3_profile_read(const char *text, const char *profile, bool config, stru
   return good;
 }
 
-int hf_s3_read_file(const struct s3 *t, const char *path, bool missing_ok, char **out) {
-  struct hft_buf b = {0};
-  char piece[8192];
-  ssize_t n = 0;
-  *out = NULL;
-  int fd = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR) && missing_ok) return HOLDFAST_OK;
-  if (fd < 0) {
-    int bad = errno;
-    return holdfast_fail(t->host, bad == EACCES ? HOLDFAST_E_AUTH : HOLDFAST_E_CONFIG, "cannot open %s: %s", path, strerror(bad));
-  }
-  while (b.len <= FILE_MAX && (n = TEMP_FAILURE_RETRY(read(fd, piece, sizeof piece))) > 0) hft_add(&b, piece, (size_t)n);
-  int bad = n < 0 ? errno : 0;
-  close(fd);
-  explicit_bzero(piece, sizeof piece);
-  hft_add(&b, "", 0);
-  if (!bad && !b.bad && b.len <= FILE_MAX) {
-    *out = b.data;
-    return HOLDFAST_OK;
-  }
-  int status = b.bad ? hf_s3_no_memory(t)
-                     : holdfast_fail(t->host, HOLDFAST_E_CONFIG, "cannot read %s: %s", path, bad ? strerror(bad) : "it has more than 1 MiB");
-  hft_buf_free(&b);
-  return status;
-}
-
 /* One of the two files: the setting, else the variable, else its place below the home folder. One that is named must be there. */
 static int load_file(const struct s3 *t, const char *setting, const char *variable, const char *name, bool config, struct s3_profile *out) {
   const char *profile = t->profile ? t->profile : getenv("AWS_PROFILE"), *path = setting ? setting : getenv(variable), *home = getenv("HOME");
@@ -141,8 +110,8 @@ static int load_file(const struct s3 *t, const char *setting, const char *variab
     hft_addf(&standard, "%s/.aws/%s", home, name);
     path = hft_text(&standard);
   }
-  int status = standard.bad ? hf_s3_no_memory(t) : hf_s3_read_file(t, path, !setting, &data);
-  if (status == HOLDFAST_OK && data && !hf_s3_profile_read(data, profile && *profile ? profile : "default", config, out)) status = hf_s3_no_memory(t);
+  int status = standard.bad ? hft_no_memory(t->host) : hft_read_file(t->host, path, !setting, &data);
+  if (status == HOLDFAST_OK && data && !hf_s3_profile_read(data, profile && *profile ? profile : "default", config, out)) status = hft_no_memory(t->host);
   if (data) explicit_bzero(data, strlen(data));
   free(data);
   hft_buf_free(&standard);

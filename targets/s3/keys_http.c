@@ -90,11 +90,11 @@ int hf_s3_key_container(struct s3 *t, struct s3_key *out) {
   char *read = NULL;
   if (relative) hft_addf(&uri, "http://169.254.170.2%s%s", *relative == '/' ? "" : "/", relative);
   else hft_adds(&uri, full);
-  int status = uri.bad ? hf_s3_no_memory(t) : HOLDFAST_OK;
+  int status = uri.bad ? hft_no_memory(t->host) : HOLDFAST_OK;
   if (status == HOLDFAST_OK && !uri_allowed(hft_text(&uri)))
     status = holdfast_fail(t->host, HOLDFAST_E_CONFIG, "AWS_CONTAINER_CREDENTIALS_FULL_URI: https is wanted, or a host of this machine");
   if (status == HOLDFAST_OK && token_file) {
-    status = hf_s3_read_file(t, token_file, false, &read);
+    status = hft_read_file(t->host, token_file, false, &read);
     if (read) read[strcspn(read, "\r\n")] = '\0';
     token = read;
   }
@@ -122,19 +122,19 @@ static int instance_key(struct s3 *t, struct hft_http *http, const char *base, s
   struct hft_response token = {0}, role = {0};
   hft_addf(&url, "%s/latest/api/token", base);
   const struct hft_request first = {.method = "PUT", .url = hft_text(&url), .headers = &ttl, .n_headers = 1, .max_body = 4096};
-  int status = url.bad ? hf_s3_no_memory(t) : ask(t, http, what, &first, &token);
+  int status = url.bad ? hft_no_memory(t->host) : ask(t, http, what, &first, &token);
   const struct hft_header pass = {"X-aws-ec2-metadata-token", hft_text(&token.body)};
   hft_buf_free(&url);
   hft_addf(&url, "%s" ROLES, base);
   if (status == HOLDFAST_OK) {
     const struct hft_request rq = {.method = "GET", .url = hft_text(&url), .headers = &pass, .n_headers = 1, .max_body = 4096};
-    status = url.bad ? hf_s3_no_memory(t) : ask(t, http, what, &rq, &role);
+    status = url.bad ? hft_no_memory(t->host) : ask(t, http, what, &rq, &role);
   }
   if (status == HOLDFAST_OK) {
     /* One name; a line end may follow. */
     hft_add(&url, hft_text(&role.body), strcspn(hft_text(&role.body), "\r\n"));
     const struct hft_request rq = {.method = "GET", .url = hft_text(&url), .headers = &pass, .n_headers = 1, .max_body = ANSWER_MAX};
-    status = url.bad ? hf_s3_no_memory(t) : ask_json(t, http, what, &rq, out);
+    status = url.bad ? hft_no_memory(t->host) : ask_json(t, http, what, &rq, out);
   }
   hft_buf_free(&url);
   hft_response_free(&token);
@@ -151,7 +151,7 @@ int hf_s3_key_instance(struct s3 *t, struct s3_key *out) {
   size_t n = strlen(base);
   while (n > 0 && base[n - 1] == '/') n--;
   hft_add(&trimmed, base, n);
-  int status = trimmed.bad ? hf_s3_no_memory(t) : near(t, &http);
+  int status = trimmed.bad ? hft_no_memory(t->host) : near(t, &http);
   if (status == HOLDFAST_OK) status = instance_key(t, http, hft_text(&trimmed), out);
   /* On a machine that is no instance nobody answers: then there simply is no key. */
   if (status == HOLDFAST_E_TRANSIENT && t->source == S3_AUTO && !t->have_key)
@@ -190,7 +190,7 @@ int hf_s3_key_web_identity(struct s3 *t, const char *token_file, const char *rol
   struct hft_response rs = {0};
   struct assumed a = {0};
   char *token = NULL, why[HFT_XML_WHY];
-  int status = hf_s3_read_file(t, token_file, false, &token);
+  int status = hft_read_file(t->host, token_file, false, &token);
   if (status != HOLDFAST_OK) return status;
   token[strcspn(token, "\r\n")] = '\0';
   if (endpoint) hft_adds(&url, endpoint);
@@ -205,7 +205,7 @@ int hf_s3_key_web_identity(struct s3 *t, const char *token_file, const char *rol
   free(token);
   const struct hft_request rq = {
       .method = "POST", .url = hft_text(&url), .headers = &type, .n_headers = 1, .body = body.data, .size = body.len, .max_body = ANSWER_MAX};
-  status = url.bad || body.bad ? hf_s3_no_memory(t) : hft_http_send(t->http, &rq, &rs);
+  status = url.bad || body.bad ? hft_no_memory(t->host) : hft_http_send(t->http, &rq, &rs);
   if (status == HOLDFAST_OK && rs.code != 200) {
     struct s3_error e;
     const char *hint;

@@ -23,12 +23,12 @@ int hf_s3_page_get(struct s3 *t, const char *query, struct s3_page *out) {
 
 int hf_s3_prefix_check(const struct s3 *t, const char *prefix) {
   size_t n = strlen(prefix);
-  char folder[S3_KEY_MAX + 1];
+  char folder[HFT_KEY_MAX + 1];
   if (n == 0) return HOLDFAST_OK;
-  if (n > S3_KEY_MAX || prefix[n - 1] != '/') return holdfast_fail(t->host, HOLDFAST_E_UNSUPPORTED, "a prefix ends in a slash: %.600s", prefix);
+  if (n > HFT_KEY_MAX || prefix[n - 1] != '/') return holdfast_fail(t->host, HOLDFAST_E_UNSUPPORTED, "a prefix ends in a slash: %.600s", prefix);
   memcpy(folder, prefix, n - 1);
   folder[n - 1] = '\0';
-  return hf_s3_key_ok(folder) ? HOLDFAST_OK : hf_s3_bad_key(t, prefix);
+  return hft_key_ok(folder) ? HOLDFAST_OK : hft_bad_key(t->host, prefix);
 }
 
 int hf_s3_listed(const struct s3 *t, const char *prefix, const struct s3_entry *e, holdfast_lister lister, void *ctx) {
@@ -36,7 +36,7 @@ int hf_s3_listed(const struct s3 *t, const char *prefix, const struct s3_entry *
   if (strncmp(e->key, prefix, strlen(prefix)) != 0)
     return holdfast_fail(t->host, HOLDFAST_E_FAILED, "bucket %s: the listing of %s has keys that are not below it", t->bucket, prefix);
   /* Others may keep things of their own in the bucket. */
-  if (!hf_s3_key_ok(e->key)) return HOLDFAST_OK;
+  if (!hft_key_ok(e->key)) return HOLDFAST_OK;
   int status = lister(ctx, e->key, e->size);
   return status < 0 ? status : HOLDFAST_OK;
 }
@@ -62,7 +62,7 @@ int hf_s3_list(void *handle, const char *prefix, holdfast_lister lister, void *c
     if (token) hft_adds(&query, "&continuation-token="), hft_encode(&query, token, false);
     if (query.bad) {
       hft_buf_free(&query);
-      status = hf_s3_no_memory(t);
+      status = hft_no_memory(t->host);
       break;
     }
     status = hf_s3_page_get(t, query.data, &p);

@@ -21,4 +21,4 @@ targets_s3_s3_la_SOURCES = \
 targets_s3_s3_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 targets_s3_s3_la_CFLAGS = $(PLUGIN_CFLAGS) $(JANSSON_CFLAGS)
 targets_s3_s3_la_LDFLAGS = $(TARGET_LDFLAGS)
-targets_s3_s3_la_LIBADD = $(HFT_LIBS) $(JANSSON_LIBS)
+targets_s3_s3_la_LIBADD = $(HFT_LIBS)

@@ -64,7 +64,7 @@ int hf_s3_put(void *handle, const struct holdfast_object *o) {
   struct hft_response rs = {0};
   struct headers h = {"", "", ""};
   bool create = o->flags & HOLDFAST_PUT_CREATE;
-  if (!hf_s3_key_ok(o->key)) return hf_s3_bad_key(t, o->key);
+  if (!hft_key_ok(o->key)) return hft_bad_key(t->host, o->key);
   if (t->as_of) return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "nothing can be stored while as-of is set");
   if (create && !t->create_only) {
     struct holdfast_stat st = {.struct_size = sizeof st};

@@ -27,7 +27,7 @@ struct answers {
   const char *const *keys;
   int *statuses;
   size_t n, at; /* at: where the next answer is looked for first, as they mostly come in order */
-  char key[S3_KEY_MAX + 1], code[64], message[200];
+  char key[HFT_KEY_MAX + 1], code[64], message[200];
 };
 
 static void answer(struct answers *a, int status) {
@@ -71,7 +71,7 @@ static int remove_batch(struct s3 *t, const char *const *keys, size_t n, int *st
   hft_adds(&body, "</Delete>");
   struct s3_call c = {
       .method = "POST", .action = "s3:DeleteObject", .query = "delete", .body = body.data, .size = body.len, .sha256 = sha256, .max_body = S3_PAGE_MAX};
-  int status = body.bad || !hft_sha256_hex(body.data, body.len, sha256) || !hft_hex_base64(sha256, base64) ? hf_s3_no_memory(t) : HOLDFAST_OK;
+  int status = body.bad || !hft_sha256_hex(body.data, body.len, sha256) || !hft_hex_base64(sha256, base64) ? hft_no_memory(t->host) : HOLDFAST_OK;
   /* A checksum is obligatory; the older one is what all services know. */
   if (status == HOLDFAST_OK && hft_md5_base64(body.data, body.len, md5)) hf_s3_extra(&c, "content-md5", md5);
   else hf_s3_extra(&c, "x-amz-checksum-sha256", base64);
@@ -109,9 +109,9 @@ int hf_s3_remove(void *handle, const char *const *keys, size_t n, int *statuses)
     return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "nothing can be deleted while as-of is set");
   }
   for (size_t i = 0; i < n; i++)
-    if (!hf_s3_key_ok(keys[i])) {
+    if (!hft_key_ok(keys[i])) {
       for (size_t k = 0; k < n; k++) statuses[k] = HOLDFAST_E_FAILED;
-      return hf_s3_bad_key(t, keys[i]);
+      return hft_bad_key(t->host, keys[i]);
     }
   for (size_t at = 0; at < n;) {
     size_t some = n - at < BATCH ? n - at : BATCH;

@@ -13,24 +13,6 @@
 
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-bool hf_s3_key_ok(const char *s) {
-  size_t len = strlen(s);
-  if (len == 0 || len > S3_KEY_MAX) return false;
-  for (;;) {
-    size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    if (n == 0 || (n == 1 && s[0] == '.') || (n == 2 && s[0] == '.' && s[1] == '.')) return false;
-    if (s[n] == '\0') return true;
-    if (s[n] != '/') return false;
-    s += n + 1;
-  }
-}
-
-int hf_s3_bad_key(const struct s3 *t, const char *key) {
-  char shown[S3_KEY_MAX + 1];
-  hft_printable(shown, sizeof shown, key);
-  return holdfast_fail(t->host, HOLDFAST_E_FAILED, "not a key: %s", shown);
-}
-
 void hf_s3_extra(struct s3_call *c, const char *name, const char *value) {
   if (value && c->n_extra < S3_EXTRA) c->extra[c->n_extra++] = (struct hft_header){name, value};
 }
@@ -122,7 +104,7 @@ static int send_once(struct s3 *t, const struct s3_call *c, const struct s3_key 
                                    .begin = c->begin, .sink = c->sink, .ctx = c->ctx, .max_body = c->max_body};
     status = hft_http_send(t->http, &rq, rs);
   } else {
-    status = hf_s3_no_memory(t);
+    status = hft_no_memory(t->host);
   }
   hft_buf_free(&s.url);
   hft_buf_free(&s.authorization);

@@ -15,11 +15,11 @@
 #include <holdfast/target.h>
 
 #include "../common/http.h"
+#include "../common/key.h"
 #include "../common/text.h"
 
 #pragma GCC visibility push(hidden)
 
-#define S3_KEY_MAX 512
 #define S3_PAGE_MAX (8u << 20) /* bytes of an answer: 1000 keys of a listing, encoded, with all that goes with each */
 #define S3_EXTRA 20            /* headers of a request beyond those every one has */
 
@@ -72,7 +72,6 @@ int hf_s3_new(const struct holdfast_host *host, const struct holdfast_value *val
 void hf_s3_free(struct s3 *t);
 /* Make url and name anew, after region has changed. */
 int hf_s3_address(struct s3 *t);
-int hf_s3_no_memory(const struct s3 *t);
 
 /* ---- keys.c: where access keys come from ---- */
 /* A copy of the key to sign with; free it with hf_s3_key_free. One that is about to expire is replaced first. refused: the server has refused the one
@@ -92,8 +91,6 @@ bool hf_s3_profile_read(const char *text, const char *profile, bool config, stru
 /* The profile of this target from both files; a file that does not exist says nothing. */
 int hf_s3_profile_load(const struct s3 *t, struct s3_profile *out);
 void hf_s3_profile_free(struct s3_profile *p);
-/* The whole of a small file (at most 1 MiB) as a text. *out is NULL when there is none and missing_ok. */
-int hf_s3_read_file(const struct s3 *t, const char *path, bool missing_ok, char **out);
 
 /* ---- keys_http.c: keys that a service hands out ---- */
 int hf_s3_key_web_identity(struct s3 *t, const char *token_file, const char *role_arn, struct s3_key *out);
@@ -132,10 +129,6 @@ int hf_s3_call(struct s3 *t, const struct s3_call *c, struct hft_response *rs);
 /* The status of an answer that is no success, with its message. */
 int hf_s3_refused(const struct s3 *t, const struct s3_call *c, const struct hft_response *rs);
 void hf_s3_extra(struct s3_call *c, const char *name, const char *value);
-/* True if s is a key. */
-bool hf_s3_key_ok(const char *s);
-/* The status for a key that is not one, with a message. */
-int hf_s3_bad_key(const struct s3 *t, const char *key);
 
 /* ---- bucket.c ---- */
 /* Is the bucket there, and ours to use? create: make it if it is not. */

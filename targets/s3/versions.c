@@ -25,7 +25,7 @@ static int walk(struct s3 *t, const char *prefix, decided fn, void *ctx) {
     hft_encode(&query, prefix, false);
     if (marker) hft_adds(&query, "&key-marker="), hft_encode(&query, marker, false);
     if (marker && version) hft_adds(&query, "&version-id-marker="), hft_encode(&query, version, false);
-    status = query.bad ? hf_s3_no_memory(t) : HOLDFAST_OK;
+    status = query.bad ? hft_no_memory(t->host) : HOLDFAST_OK;
     p = (struct s3_page){0};
     if (status == HOLDFAST_OK) status = hf_s3_page_get(t, query.data, &p);
     hft_buf_free(&query);
@@ -89,7 +89,7 @@ int hf_s3_version_as_of(struct s3 *t, const char *key, char **version) {
   struct finding f = {.key = key};
   int status = walk(t, key, find_one, &f);
   if (status >= 0) {
-    status = f.version.bad ? hf_s3_no_memory(t) : HOLDFAST_OK;
+    status = f.version.bad ? hft_no_memory(t->host) : HOLDFAST_OK;
     if (status == HOLDFAST_OK && f.version.len == 0)
       status = holdfast_fail(t->host, HOLDFAST_E_NOT_FOUND, "bucket %s: there was no %s at that time", t->bucket, key);
   }

@@ -64,7 +64,7 @@ static inline void note_problem(void *ctx, const char *path, int status, const c
 
 static inline struct noted *noted_reset(struct noted *n) {
   memset(n, 0, sizeof *n);
-  n->host = (struct holdfast_host){sizeof n->host, 0, n, "test", note_log, note_error, note_cancelled, note_problem};
+  n->host = (struct holdfast_host){.struct_size = sizeof n->host, .ctx = n, .instance = "test", .log = note_log, .error = note_error, .cancelled = note_cancelled, .problem = note_problem};
   return n;
 }
 

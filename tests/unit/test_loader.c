@@ -207,8 +207,9 @@ static void old_plugin(void **state) {
 static void refuses(void **state) {
   static const struct {
     const char *defines, *message;
-  } cases[] = {{"MAJOR=2", "built for plugin ABI 2.0 and this host has 1.0"},
+  } cases[] = {{"MAJOR=2", "built for plugin ABI 2.1 and this host has 1.1"},
                {"MAJOR=0\nMINOR=7", "built for plugin ABI 0.7"},
+               {"MINOR=HOLDFAST_ABI_MINOR+1", "the plugin is newer than holdfast"},
                {"SIZE=8", "its struct says 8 bytes"},
                {"SIZE=sizeof(p)+8", "the plugin is newer than holdfast"},
                {"SIZE=offsetof(struct holdfast_source_plugin,read)", "ends before the mandatory callback read"},
@@ -389,7 +390,7 @@ static void registry(void **state) {
   assert_int_equal(seen, 3);
   assert_true(bad.files.n >= 2);
   assert_non_null(strstr(bad.files.v[0], "d1/broken.so"));
-  assert_non_null(strstr(bad.why.v[0], "ABI 9.0"));
+  assert_non_null(strstr(bad.why.v[0], "ABI 9."));
   assert_non_null(strstr(bad.files.v[1], "d1/nothing.so"));
   assert_non_null(strstr(bad.why.v[1], "not a holdfast plugin"));
   assert_int_equal(hf_registry_add(r, HF_SOURCE, &fake_source, &err), 0);
@@ -469,7 +470,7 @@ static void descriptions(void **state) {
   free(text);
   json_t *j = hf_plugin_describe_json(p), *row = json_array_get(json_object_get(j, "settings"), F_MODE);
   assert_string_equal(json_string_value(json_object_get(j, "kind")), "source");
-  assert_string_equal(json_string_value(json_object_get(j, "abi")), "1.0");
+  assert_string_equal(json_string_value(json_object_get(j, "abi")), "1.1");
   assert_int_equal(json_array_size(json_object_get(j, "settings")), 9);
   assert_string_equal(json_string_value(json_object_get(row, "name")), "mode");
   assert_string_equal(json_string_value(json_object_get(row, "default")), "fast");

@@ -5,7 +5,7 @@
  * A plugin is a shared object that exports one function, made by HOLDFAST_SOURCE_PLUGIN() or HOLDFAST_TARGET_PLUGIN(). It
  * returns a static struct of callbacks that begins with struct holdfast_plugin_header. Structs only ever grow at the end:
  * each carries its size, the reader copies the smaller of the two sizes into a zeroed struct of its own, so old plugins run
- * on new hosts. A host refuses a plugin whose major version differs or whose struct is larger than the host's own.
+ * on new hosts. A host refuses a plugin whose major version differs, whose minor version is higher or whose struct is larger than the host's own.
  *
  * Rules for a plugin: no exit, no abort, no printing, no signal handlers, no static state that one instance leaves for another
  * (many instances live in one process). Messages go through the host. Memory is freed where it was allocated.
@@ -13,6 +13,7 @@
  *
  * API log
  *   1.0  first version
+ *   1.1  targets: extend, thaw; the host lends proxy, ca_file, limits, pace and retry_after
  */
 #ifndef HOLDFAST_PLUGIN_H
 #define HOLDFAST_PLUGIN_H
@@ -27,7 +28,7 @@ extern "C" {
 #endif
 
 #define HOLDFAST_ABI_MAJOR 1
-#define HOLDFAST_ABI_MINOR 0
+#define HOLDFAST_ABI_MINOR 1
 
 #if defined(__GNUC__)
 #define HOLDFAST_EXPORT __attribute__((visibility("default")))
@@ -115,6 +116,16 @@ struct holdfast_host {
   /* Sources: something is wrong with one entry and the source goes on without it (or with less of it). It is listed in the
    * snapshot's record and makes the run end as done in part. */
   void (*problem)(void *ctx, const char *path, int status, const char *message);
+
+  /* ---- since 1.1: targets only, zero for sources ---- */
+  const char *proxy;   /* what `proxy =` says: a URL; "": use none; NULL: what the environment says */
+  const char *ca_file; /* certificates to trust instead of the system's; NULL: the system's */
+  uint64_t limit_up, limit_down; /* bytes per second for the whole instance, 0: none. For who hands them to a program; who moves bytes itself calls pace */
+  /* n bytes are about to be sent (up) or have come (not up): waits until the limit allows for them. Any thread. HOLDFAST_E_CANCELED when the run is
+   * being stopped. Pieces of at most 64 KiB make an even flow. */
+  int (*pace)(void *ctx, int up, size_t n);
+  /* The far end asks to be left alone for so long (Retry-After): goes with the HOLDFAST_E_TRANSIENT that the callback is about to return. */
+  void (*retry_after)(void *ctx, int64_t seconds);
 };
 
 /* Fill the host's message and return the status: return holdfast_fail(host, HOLDFAST_E_AUTH, "login refused: %s", why); */

@@ -88,6 +88,15 @@ struct holdfast_target_plugin {
   int (*probe)(const struct holdfast_host *host, const struct holdfast_value *values);
   /* Mandatory. */
   void (*close)(void *handle);
+
+  /* ---- since 1.1 ---- */
+  /* Optional. A new snapshot refers to these n objects, which are there: keep them from being deleted for as long as if they were put now (object lock,
+   * immutability policy, retention). statuses[i] gets each one's status. Returns 0 when all went, else the first bad status. */
+  int (*extend)(void *handle, const char *const *keys, size_t n, int *statuses);
+  /* Optional. These n objects are about to be read: ask for those that lie in an archive to be brought back. statuses[i]: HOLDFAST_OK: it can be read now;
+   * HOLDFAST_E_TRANSIENT: it is on its way; another status: it cannot be brought back. Returns 0 when all can be read now, else the worst of them, the
+   * message saying how many are on their way and how long that takes. */
+  int (*thaw)(void *handle, const char *const *keys, size_t n, int *statuses);
 };
 
 #define HOLDFAST_TARGET_ENTRY "holdfast_target_plugin"
