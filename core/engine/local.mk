@@ -16,6 +16,8 @@ libcore_a_SOURCES += \
 	core/engine/hooks.c \
 	core/engine/hooks.h \
 	core/engine/init.c \
+	core/engine/live.c \
+	core/engine/live.h \
 	core/engine/read.c \
 	core/engine/recipients.c \
 	core/engine/repo_lock.c \
