@@ -25,7 +25,7 @@ static json_t *targets_json(const struct hf_backup_result *res) {
   json_t *a = json_array();
   for (size_t i = 0; i < res->n_targets; i++) {
     const struct hf_backup_target *t = &res->targets[i];
-    json_array_append_new(a, json_pack("{s:o, s:b, s:o}", "name", hf_out_string(t->name), "committed", (int)t->committed, "error",
+    json_array_append_new(a, json_pack("{s:o, s:b, s:b, s:o}", "name", hf_out_string(t->name), "committed", (int)t->committed, "away", (int)t->away, "error",
                                        hf_out_string(t->error)));
   }
   return a;

@@ -246,14 +246,15 @@ static void report_targets(struct run *r, bool committed, struct hf_backup_resul
     if (!m->targets[i].enabled) continue;
     struct hf_backup_target *bt = &out->targets[out->n_targets++];
     bt->name = hf_strdup(m->targets[i].name);
-    bt->error = hf_strdup("could not be opened");
+    bt->away = hf_list_has(&s->away, bt->name);
+    bt->error = hf_strdup(bt->away ? "is not there" : "could not be opened");
     for (size_t k = 0; k < s->n_targets; k++) {
       if (strcmp(hf_target_name(s->targets[k]), bt->name) != 0) continue;
       free(bt->error);
       bt->error = hf_strdup(hf_target_failure(s->targets[k]));
       bt->committed = committed && !bt->error;
     }
-    if (bt->error) out->partial = true;
+    if (bt->error && !bt->away) out->partial = true;
   }
 }
 

@@ -222,8 +222,9 @@ static void open_targets(struct check *c) {
     if (!m->targets[i].enabled) {
       say(c, HF_VERDICT_OK, "target", m->targets[i].name, "switched off (enabled = no)");
     } else if (hf_target_open(&m->targets[i], m->host, false, &hf_cancel, &s->targets[s->n_targets], &e) < 0) {
-      s->n_unopened++;
-      say(c, HF_VERDICT_FAILED, "target", m->targets[i].name, "%s", without_name(&m->targets[i], e.msg));
+      bool away = m->targets[i].removable && e.code == HOLDFAST_E_NOT_FOUND;
+      s->n_unopened += !away;
+      say(c, away ? HF_VERDICT_WARNING : HF_VERDICT_FAILED, "target", m->targets[i].name, "%s%s", without_name(&m->targets[i], e.msg), away ? "; it is removable, and would be left out" : "");
     } else {
       s->n_targets++;
     }

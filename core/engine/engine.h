@@ -30,7 +30,7 @@ struct hf_backup_options {
   void (*progress)(void *ctx, const struct hf_progress *p);
   void *ctx;
 };
-struct hf_backup_target { char *name; bool committed; char *error; };
+struct hf_backup_target { char *name; bool committed, away; char *error; }; /* away: removable and not there, which is no failure */
 struct hf_backup_result {
   struct hf_record *record; /* seq 0 after a dry run; NULL when there is no snapshot */
   struct hf_backup_target *targets;

@@ -20,13 +20,17 @@ static int open_targets(struct hf_session *s, unsigned flags, const char *only, 
     const struct hf_manifest_target *t = &m->targets[i];
     if (only ? strcmp(only, t->name) != 0 : !t->enabled) continue;
     struct hf_error e = {0};
-    if (hf_target_open(t, m->host, (flags & HF_SESSION_CREATE) != 0, &hf_cancel, &s->targets[s->n_targets], &e) < 0) {
-      hf_log(HF_LOG_ERROR, "%s", e.msg);
-      s->n_unopened++;
-      last = e;
-    } else {
+    int r = hf_target_open(t, m->host, (flags & HF_SESSION_CREATE) != 0, &hf_cancel, &s->targets[s->n_targets], &e);
+    if (r == 0) {
       s->n_targets++;
+      continue;
     }
+    /* Only what is not there: a disk that is there and refuses is a failure. Who names it wants it. */
+    bool away = t->removable && r == HOLDFAST_E_NOT_FOUND && !only;
+    hf_log(away ? HF_LOG_NOTICE : HF_LOG_ERROR, "%s%s", e.msg, away ? "; it is removable, and left out" : "");
+    if (away) hf_list_add(&s->away, t->name);
+    else s->n_unopened++;
+    last = e;
   }
   if (s->n_targets > 0) return 0;
   if (last.code) return hf_fail(err, last.code, "no target can be used");
@@ -111,6 +115,7 @@ void hf_session_close(struct hf_session *s) {
   hf_manifest_free(s->manifest);
   hf_registry_free(s->registry);
   hf_list_free(&s->trusted);
+  hf_list_free(&s->away);
   hf_list_free(&s->specs);
   hf_list_free(&s->fprs);
   for (size_t i = 0; i < s->n_issues; i++) {

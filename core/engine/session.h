@@ -39,6 +39,7 @@ struct hf_session {
   struct hf_target_chain *chains; /* parallel to targets; after hf_session_chain */
   size_t n_targets;
   size_t n_unopened;        /* targets of the manifest that could not be opened (reported) */
+  struct hf_list away;      /* and those left out since they are removable and not there */
   struct hf_list trusted;   /* fingerprints of host keys */
   struct hf_list specs, fprs; /* recipients already looked up and found usable in this session, side by side */
   char repo_id[33];
@@ -56,7 +57,8 @@ enum hf_session_flags {
   HF_SESSION_CREATE = 4,  /* init: folders, state and targets may be made */
   HF_SESSION_NO_TARGETS = 8
 };
-/* Open. only_target: NULL for all. A target that cannot be opened is reported and left out; an error when none is left. */
+/* Open. only_target: NULL for all. A target that cannot be opened is reported and left out, a removable one that is not there without being missed; an error when none
+ * is left. */
 int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err);
 void hf_session_close(struct hf_session *s);
 /* The caller's own GnuPG home; away from the host with the host keys trusted for verification. */

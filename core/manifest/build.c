@@ -61,10 +61,11 @@ static const struct holdfast_setting source_table[] = {
     [S_HOOKS + HF_HOOK_RESTORE_AFTER] = {"restore-after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
-enum { T_PLUGIN, T_PREFIX, T_ENABLED };
+enum { T_PLUGIN, T_PREFIX, T_ENABLED, T_REMOVABLE };
 static const struct holdfast_setting target_table[] = {[T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
                                                        [T_PREFIX] = {"prefix", HOLDFAST_STRING, 0, NULL, NULL, NULL},
                                                        [T_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+                                                       [T_REMOVABLE] = {"removable", HOLDFAST_BOOL, 0, "no", NULL, NULL},
                                                        {NULL, 0, 0, NULL, NULL, NULL}};
 
 static void free_settings(struct hf_settings **s) { hf_settings_free(*s); }
@@ -355,6 +356,7 @@ static int build_target(const struct hf_raw_section *s, struct hf_registry *regi
   out->prefix = common->values[T_PREFIX].count ? dup_text(common, T_PREFIX) : hf_strdup("");
   if (*out->prefix && check_prefix(out->prefix, err) < 0) return hf_at(err, s, common->values[T_PREFIX].line, "prefix");
   out->enabled = common->values[T_ENABLED].number != 0;
+  out->removable = common->values[T_REMOVABLE].number != 0;
   return 0;
 }
 

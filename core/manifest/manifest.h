@@ -32,6 +32,7 @@ struct hf_manifest_target {
   struct hf_settings *settings;
   char *prefix;            /* before the host's name in every key, "" for none; no leading or trailing slash */
   bool enabled;
+  bool removable;          /* it is no failure when it is not there */
   char *file;
   unsigned line;
 };

@@ -17,7 +17,7 @@ const char *const hf_source_reserved[] = {"plugin",          "recipients",  "use
                                           "hide-recipients", "compression", "enabled",        "rpo",           "rto",
                                           "hook-timeout",    NULL};
 const char *const hf_target_reserved[] = {"plugin",        "prefix",      "take",         "limit-up",    "limit-down",
-                                          "enabled",       "proxy",       "ca-file",      "keep-last",   "keep-hourly",
+                                          "enabled",       "removable",     "proxy",       "ca-file",      "keep-last",   "keep-hourly",
                                           "keep-daily",    "keep-weekly", "keep-monthly", "keep-yearly", "keep-within",
                                           "keep-labelled", NULL};
 

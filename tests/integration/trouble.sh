@@ -374,4 +374,36 @@ rm -rf "$work/r"
 hf restore 2 --to "$work/r"
 exits 0 "the other one alone restores what it has"
 ok "whole" diff -r "$tree/a" "$(restored "$work/r" tree "$tree/a")"
+# ---- a target that may be away
+
+new_repo visitor <<EOF
+[source tree]
+plugin = files
+path = $tree/a
+EOF
+printf '[target usb]\nplugin = local\npath = %s\nremovable = yes\n' "$R/usb" >>"$M"
+must init
+mv "$R/usb" "$R/usb.away"
+hf backup
+exits 0 "a removable target that is not there is no failure"
+says 'usb: .*removable, and left out' "but is said"
+hf check
+says '^warning +target usb: .*removable' "check warns"
+hf verify
+exits 0 "verify leaves it out"
+hf verify --target usb
+exits 1 "who names it wants it"
+printf 'no folder' >"$R/usb"
+hf backup
+exits 3 "one that is there and cannot be used is a failure"
+rm "$R/usb"
+mv "$R/disk" "$R/disk.away"
+hf backup
+exits 1 "with no other target there is no backup"
+mv "$R/disk.away" "$R/disk"
+mv "$R/usb.away" "$R/usb"
+must sync
+hf verify --read --target usb
+exits 0 "back, it is brought level"
+
 done_testing
