@@ -102,15 +102,31 @@ static int put_secret(struct hf_session *s, const struct hf_list *recipients, st
   return put_all(s, key, sealed.data, sealed.len, object, err);
 }
 
+/* The digests of the texts that this holdfast puts into repositories: {"texts": {"README.txt": DIGEST, "recover.sh": DIGEST}}. Who restores runs that script. */
+static json_t *texts_json(void) {
+  struct hf_digest readme, recover;
+  char a[HF_SHA256_HEX], b[HF_SHA256_HEX];
+  hf_sha256(hf_text_readme, strlen(hf_text_readme), &readme);
+  hf_sha256(hf_text_recover, strlen(hf_text_recover), &recover);
+  hf_digest_hex(&readme, a);
+  hf_digest_hex(&recover, b);
+  return json_pack("{s:{s:s, s:s}}", "texts", "README.txt", a, "recover.sh", b);
+}
+
 int hf_update_keys(struct hf_session *s, struct hf_digest *object, struct hf_error *err) {
   struct hf_list recipients = HF_LIST_INIT;
-  HF_CLEANUP(hf_freep) char *now = NULL, *before = NULL, *known = NULL;
+  HF_CLEANUP(hf_freep) char *now = NULL, *before = NULL, *known = NULL, *texts = NULL;
+  json_t *extra = texts_json();
+  HF_CLEANUP(hf_freep) char *new_texts = json_dumps(extra, JSON_COMPACT | JSON_SORT_KEYS);
   int r = hf_session_all_recipients(s, &recipients, err);
   if (r == 0) r = hf_state_get(s->state, "secret-recipients", &before, err);
   if (r == 0) r = hf_state_get(s->state, "secret-object", &known, err);
+  if (r == 0) r = hf_state_get(s->state, "texts", &texts, err);
   if (r < 0) goto out;
   now = join(&recipients);
-  if (s->head > 0 && before && known && strcmp(now, before) == 0 && hf_digest_parse(known, object)) goto out;
+  /* Without texts in the state the repository is older than they are. */
+  bool same_texts = !texts || strcmp(texts, new_texts) == 0;
+  if (s->head > 0 && before && known && strcmp(now, before) == 0 && same_texts && hf_digest_parse(known, object)) goto out;
 
   r = put_secret(s, &recipients, object, err);
   if (r < 0) goto out;
@@ -120,14 +136,18 @@ int hf_update_keys(struct hf_session *s, struct hf_digest *object, struct hf_err
   rec->type = s->head == 0 ? HF_RECORD_INIT : HF_RECORD_KEYS;
   rec->secret = *object;
   hf_list_add(&rec->host_keys, s->host_key);
+  bool tell = s->head == 0 || texts;
+  if (tell) rec->extra = json_incref(extra);
   r = hf_append(s, rec, NULL, NULL, &reached, err);
   hf_record_free(rec);
   hf_digest_hex(object, hex);
   if (r == 0) r = hf_state_set(s->state, "secret-recipients", now, err);
   if (r == 0) r = hf_state_set(s->state, "secret-object", hex, err);
+  if (r == 0 && tell) r = hf_state_set(s->state, "texts", new_texts, err);
   if (r == 0) r = hf_state_commit(s->state, err);
-  if (r == 0 && before) hf_log(HF_LOG_NOTICE, "the recipients have changed: the repository secret is encrypted to the new ones; sources whose recipients changed are stored afresh");
+  if (r == 0 && before && strcmp(now, before) != 0) hf_log(HF_LOG_NOTICE, "the recipients have changed: the repository secret is encrypted to the new ones; sources whose recipients changed are stored afresh");
 out:
+  json_decref(extra);
   hf_list_free(&recipients);
   return r;
 }

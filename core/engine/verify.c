@@ -50,13 +50,23 @@ static int mark_record(struct hf_verifying *v, const struct hf_record *rec) {
   return 0;
 }
 
+static void gather_texts(struct hf_verifying *v, const struct hf_record *rec) {
+  const char *key;
+  json_t *digest;
+  json_object_foreach(json_object_get(rec->extra, "texts"), key, digest) {
+    if (json_is_string(digest)) hf_list_take(&v->texts, hf_asprintf("%s %s", key, json_string_value(digest)));
+  }
+}
+
 static int gather(struct hf_verifying *v, struct hf_error *err) {
   struct hf_session *s = v->s;
   /* All indexes first: they add packs to the catalogue. */
   for (uint64_t seq = 1; seq <= s->head; seq++) {
     struct hf_record *rec = NULL;
     struct hf_error e = {0};
-    if (hf_session_record(s, seq, &rec, NULL, &e) < 0 || rec->type != HF_RECORD_SNAPSHOT) {
+    int k = hf_session_record(s, seq, &rec, NULL, &e);
+    if (k == 0) gather_texts(v, rec);
+    if (k < 0 || rec->type != HF_RECORD_SNAPSHOT) {
       hf_record_free(rec);
       continue;
     }
@@ -165,7 +175,17 @@ static bool is_key(const struct hf_buf *b, const char *fpr) {
   return same;
 }
 
-/* The second depth: digest against name. Plain texts have none; of a host key the name is the fingerprint. */
+/* Is this text one that a record names? */
+static bool is_text(const struct hf_verifying *v, const char *key, const struct hf_buf *b) {
+  struct hf_digest d;
+  char hex[HF_SHA256_HEX];
+  hf_sha256(b->data ? b->data : "", b->len, &d);
+  hf_digest_hex(&d, hex);
+  HF_CLEANUP(hf_freep) char *line = hf_asprintf("%s %s", key, hex);
+  return v->texts.n == 0 || hf_list_has(&v->texts, line);
+}
+
+/* The second depth: digest against name. Of a host key the name is the fingerprint; those of the texts are in records. */
 static void read_object(struct listing *l, struct hf_target *t, const char *key) {
   struct hf_object_name name;
   hf_key_parse(key, &name);
@@ -180,6 +200,9 @@ static void read_object(struct listing *l, struct hf_target *t, const char *key)
   } else if (name.kind == HF_OBJ_HOSTKEY && !is_key(&b, name.fpr)) {
     l->t->damaged++;
     hf_verify_finding(l->v, l->t->name, key, "is damaged or another key: its fingerprint is not its name");
+  } else if ((name.kind == HF_OBJ_README || name.kind == HF_OBJ_RECOVER) && !is_text(l->v, key, &b)) {
+    l->t->damaged++;
+    hf_verify_finding(l->v, l->t->name, key, "is not what was put there: no record names its digest; do not run it");
   }
 }
 
@@ -234,6 +257,7 @@ int hf_verify(struct hf_session *s, const struct hf_verify_options *o, struct hf
   if (r == 0 && o->decrypt) r = hf_verify_decrypt(&v, err);
   if (r == 0 && hf_cancel) r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
   free(v.packs);
+  hf_list_free(&v.texts);
   out->seconds = hf_now() - start;
   return r;
 }

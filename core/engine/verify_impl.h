@@ -12,6 +12,7 @@ struct hf_verifying {
   struct hf_verify_result *out;
   unsigned char *packs; /* bit per pack row: some snapshot needs it */
   int64_t max_pack;
+  struct hf_list texts;  /* "KEY DIGEST" of README.txt and recover.sh as init and keys records name them; empty for a repository older than that */
 };
 
 void hf_verify_finding(struct hf_verifying *v, const char *target, const char *object, const char *fmt, ...) HF_PRINTF(4, 5);

@@ -308,4 +308,20 @@ hf verify --read
 exits 1 "verify says which target it is"
 ok "and names it four times" test "$(cat "$work/err" "$work/out" | grep -cE "disk.*(packs|indexes|records)/")" -ge 4
 ok "the other is not blamed" test "$(cat "$work/err" "$work/out" | grep -cE "copy.*(packs|indexes|records)/")" -eq 0
+# ---- the script that an admin would run
+
+new_repo script <<EOF
+[source tree]
+plugin = files
+path = $tree/small
+EOF
+must init
+must backup
+echo 'echo pwned' >>"$T/recover.sh"
+hf verify
+exits 0 "a listing does not show that recover.sh was altered"
+hf verify --read
+exits 1 "reading does"
+says 'recover.sh: is not what was put there: no record names its digest; do not run it' "and says so"
+
 done_testing
