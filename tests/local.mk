@@ -140,6 +140,7 @@ INTEGRATION_TESTS = \
 	tests/integration/tamper.sh \
 	tests/integration/target_rsync.sh \
 	tests/integration/target_s3.sh \
+	tests/integration/targets.sh \
 	tests/integration/trouble.sh
 
 # What they source beside lib.sh: each starts a real server.
