@@ -23,7 +23,11 @@ static const char host_conf[] = "# Written by holdfast. Messages must be readabl
                                 "trust-model always\n";
 
 static pthread_once_t gpgme_once = PTHREAD_ONCE_INIT;
-static void gpgme_start(void) { gpgme_check_version(NULL); }
+static void gpgme_start(void) {
+  /* gpg is the one on PATH, as for every gpg that is run without gpgme; asking gpgconf for it costs three processes. */
+  gpgme_set_global_flag("disable-gpgconf", "1");
+  gpgme_check_version(NULL);
+}
 
 int hf_gpg_fail(struct hf_error *err, gpgme_error_t e, const char *fmt, ...) {
   char what[512], why[256];
@@ -46,10 +50,6 @@ int hf_gpg_fail(struct hf_error *err, gpgme_error_t e, const char *fmt, ...) {
   return hf_fail(err, code, "%s: %s", what, why);
 }
 
-void hf_gpgme_releasep(gpgme_ctx_t *ctx) {
-  if (*ctx) gpgme_release(*ctx);
-}
-
 void hf_gpgme_data_releasep(gpgme_data_t *d) {
   if (*d) gpgme_data_release(*d);
 }
@@ -58,7 +58,7 @@ void hf_gpgme_keyp(gpgme_key_t *k) {
   if (*k) gpgme_key_unref(*k);
 }
 
-int hf_gpg_context(const char *home, gpgme_ctx_t *out, struct hf_error *err) {
+static int new_context(const char *home, gpgme_ctx_t *out, struct hf_error *err) {
   gpgme_ctx_t c = NULL;
   gpgme_error_t e = gpgme_new(&c);
   if (!e && home) e = gpgme_ctx_set_engine_info(c, GPGME_PROTOCOL_OpenPGP, NULL, home);
@@ -69,6 +69,33 @@ int hf_gpg_context(const char *home, gpgme_ctx_t *out, struct hf_error *err) {
   gpgme_set_offline(c, 1);
   *out = c;
   return 0;
+}
+
+int hf_gpg_lend(struct hf_gpg *g, const char *home, struct hf_gpg_lent *out, struct hf_error *err) {
+  bool own = home == g->home;
+  *out = (struct hf_gpg_lent){own ? g : NULL, NULL};
+  if (own) {
+    pthread_mutex_lock(&g->lock);
+    out->c = g->idle;
+    g->idle = NULL;
+    pthread_mutex_unlock(&g->lock);
+  }
+  return out->c ? 0 : new_context(home, &out->c, err);
+}
+
+void hf_gpg_give_back(struct hf_gpg_lent *l) {
+  if (!l->c) return;
+  gpgme_signers_clear(l->c);
+  gpgme_set_armor(l->c, 0);
+  if (l->g) {
+    pthread_mutex_lock(&l->g->lock);
+    gpgme_ctx_t other = l->g->idle;
+    l->g->idle = l->c;
+    pthread_mutex_unlock(&l->g->lock);
+    l->c = other;
+  }
+  if (l->c) gpgme_release(l->c);
+  l->c = NULL;
 }
 
 /* gpgconf writes paths percent-escaped. */
@@ -101,6 +128,7 @@ static int look_for_agent(struct hf_gpg *g, struct hf_error *err) {
                   g->home, n, sizeof a.sun_path - 1);
     } else {
       memcpy(a.sun_path, out.data, n + 1);
+      g->agent_socket = hf_strdup(out.data);
       int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
       if (s >= 0) {
         g->agent_before = connect(s, (struct sockaddr *)&a, sizeof a) == 0;
@@ -176,9 +204,39 @@ static void kill_daemons(const char *home) {
   hf_run((char *const *)argv, NULL, NULL, 0, NULL, NULL, 30, &code, NULL);
 }
 
+/* Does the next line that comes start with OK? */
+static bool line_is_ok(int s) {
+  char c, start[2] = "";
+  for (size_t n = 0; n < 1024; n++) {
+    if (recv(s, &c, 1, 0) != 1) return false;
+    if (c == '\n') return start[0] == 'O' && start[1] == 'K';
+    if (n < sizeof start) start[n] = c;
+  }
+  return false;
+}
+
+/* Tell the agent to end: one line of the Assuan protocol (libassuan, "Client requests"; gpg-agent(1), KILLAGENT). gpgconf --kill says the same by way of four processes,
+ * which this needs only when the agent does not answer. */
+static bool kill_agent(const char *path) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+  int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (s < 0) return false;
+  struct timeval patience = {.tv_sec = 5};
+  setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  bool there = connect(s, (struct sockaddr *)&a, sizeof a) == 0;
+  bool ended = !there && (errno == ENOENT || errno == ECONNREFUSED);
+  /* Its greeting, then the answer to what was asked. */
+  if (there) ended = line_is_ok(s) && send(s, "KILLAGENT\n", 10, MSG_NOSIGNAL) == 10 && line_is_ok(s);
+  close(s);
+  return ended;
+}
+
 void hf_gpg_close(struct hf_gpg *g) {
   if (!g) return;
-  if (g->home && g->agent && !g->agent_before) kill_daemons(g->home);
+  if (g->idle) gpgme_release(g->idle);
+  if (g->found) gpgme_key_unref(g->found);
+  if (g->home && g->agent && !g->agent_before && !(g->agent_socket && kill_agent(g->agent_socket))) kill_daemons(g->home);
   if (g->verify_home) {
     kill_daemons(g->verify_home);
     hf_remove_tree(g->verify_home, NULL);
@@ -186,6 +244,7 @@ void hf_gpg_close(struct hf_gpg *g) {
   for (char **e = g->env; e && *e; e++) free(*e);
   free(g->env);
   free(g->verify_home);
+  free(g->agent_socket);
   free(g->home);
   pthread_mutex_destroy(&g->lock);
   free(g);

@@ -15,12 +15,20 @@ struct hf_gpg {
   char **env;        /* for children; NULL: inherited */
   bool agent;        /* this handle may have started an agent in home */
   bool agent_before; /* one was running when the handle was opened */
+  char *agent_socket; /* of a home given by path */
+  gpgme_ctx_t idle;  /* a context of home between two calls: making one costs a gpg process that says its version */
+  gpgme_key_t found; /* what hf_gpg_find found last */
   pthread_mutex_t lock;
 };
 
-/* A gpgme context for one call on home (NULL: the caller's); a context is not for several threads. */
-int hf_gpg_context(const char *home, gpgme_ctx_t *out, struct hf_error *err);
-void hf_gpgme_releasep(gpgme_ctx_t *ctx);
+/* A gpgme context for one call, in one thread. HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0}; */
+struct hf_gpg_lent {
+  struct hf_gpg *g; /* whose idle one it becomes; NULL: it is released */
+  gpgme_ctx_t c;
+};
+/* For home, which is g's own or another of its (NULL: the caller's). */
+int hf_gpg_lend(struct hf_gpg *g, const char *home, struct hf_gpg_lent *out, struct hf_error *err);
+void hf_gpg_give_back(struct hf_gpg_lent *l);
 void hf_gpgme_data_releasep(gpgme_data_t *d);
 void hf_gpgme_keyp(gpgme_key_t *k);
 /* Fill *err from a gpgme error. */

@@ -10,37 +10,37 @@
 #include "repo/crypto_internal.h"
 
 int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_keyp) gpgme_key_t key = NULL;
   HF_CLEANUP(hf_freep) char *uid = hf_asprintf("holdfast host %s", host);
-  int r = hf_gpg_context(g->home, &c, err);
+  int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   hf_gpg_uses_agent(g);
   /* FORCE: a second host of the same name, or a new key after a loss, is not a mistake. */
-  gpgme_error_t e = gpgme_op_createkey(c, uid, "ed25519", 0, 0, NULL,
+  gpgme_error_t e = gpgme_op_createkey(l.c, uid, "ed25519", 0, 0, NULL,
                                        GPGME_CREATE_SIGN | GPGME_CREATE_CERT | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE |
                                            GPGME_CREATE_FORCE);
   if (e) return hf_gpg_fail(err, e, "cannot make the host key");
-  gpgme_genkey_result_t made = gpgme_op_genkey_result(c);
+  gpgme_genkey_result_t made = gpgme_op_genkey_result(l.c);
   if (!made || !made->fpr || strlen(made->fpr) != HF_FPR_LEN)
     return hf_fail(err, HOLDFAST_E_FAILED, "cannot make the host key: gpg names no fingerprint");
   char name[HF_FPR_LEN + 1];
   memcpy(name, made->fpr, sizeof name);
-  if ((e = gpgme_get_key(c, name, &key, 1))) return hf_gpg_fail(err, e, "the new host key cannot be read");
-  if ((e = gpgme_op_createsubkey(c, key, "cv25519", 0, 0, GPGME_CREATE_ENCR | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE)))
+  if ((e = gpgme_get_key(l.c, name, &key, 1))) return hf_gpg_fail(err, e, "the new host key cannot be read");
+  if ((e = gpgme_op_createsubkey(l.c, key, "cv25519", 0, 0, GPGME_CREATE_ENCR | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE)))
     return hf_gpg_fail(err, e, "cannot make the host key's encryption subkey");
   memcpy(fpr, name, sizeof name);
   return 0;
 }
 
 int hf_gpg_export(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
-  int r = hf_gpg_context(g->home, &c, err);
+  int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
-  gpgme_set_armor(c, 1);
+  gpgme_set_armor(l.c, 1);
   gpgme_error_t e = gpgme_data_new(&d);
-  if (!e) e = gpgme_op_export(c, fpr, GPGME_EXPORT_MODE_MINIMAL, d);
+  if (!e) e = gpgme_op_export(l.c, fpr, GPGME_EXPORT_MODE_MINIMAL, d);
   if (e) return hf_gpg_fail(err, e, "cannot export key %s", fpr);
   size_t n = 0;
   char *p = gpgme_data_release_and_get_mem(d, &n);
@@ -78,14 +78,19 @@ static int refuse_secret(struct hf_gpg *g, const char *home, const void *p, size
 }
 
 static int import_into(struct hf_gpg *g, const char *home, const void *p, size_t n, struct hf_list *fprs, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
   int r = refuse_secret(g, home, p, n, err);
-  if (r < 0 || (r = hf_gpg_context(home, &c, err)) < 0) return r;
+  if (r < 0 || (r = hf_gpg_lend(g, home, &l, err)) < 0) return r;
+  /* It may be the one found last, in a newer form. */
+  pthread_mutex_lock(&g->lock);
+  if (g->found) gpgme_key_unref(g->found);
+  g->found = NULL;
+  pthread_mutex_unlock(&g->lock);
   gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
-  if (!e) e = gpgme_op_import(c, d);
+  if (!e) e = gpgme_op_import(l.c, d);
   if (e) return hf_gpg_fail(err, e, "cannot import a public key");
-  gpgme_import_result_t res = gpgme_op_import_result(c);
+  gpgme_import_result_t res = gpgme_op_import_result(l.c);
   size_t got = 0;
   for (gpgme_import_status_t i = res ? res->imports : NULL; i; i = i->next) {
     if (i->result) return hf_gpg_fail(err, i->result, "cannot import key %s", i->fpr ? i->fpr : "?");
@@ -156,14 +161,14 @@ static bool is_live(gpgme_key_t key, const char *spec) {
 }
 
 int hf_gpg_find(struct hf_gpg *g, const char *spec, char *fpr, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   gpgme_key_t keys[64], key = NULL;
   size_t n = 0;
   if (!*spec) return hf_fail(err, HOLDFAST_E_CONFIG, "an empty name names no key");
-  int r = hf_gpg_context(g->home, &c, err);
+  int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
-  gpgme_error_t e = gpgme_op_keylist_start(c, spec, 0);
-  while (!e && n < HF_NELEM(keys) && !(e = gpgme_op_keylist_next(c, &key))) {
+  gpgme_error_t e = gpgme_op_keylist_start(l.c, spec, 0);
+  while (!e && n < HF_NELEM(keys) && !(e = gpgme_op_keylist_next(l.c, &key))) {
     if (key->fpr && strlen(key->fpr) == HF_FPR_LEN)
       keys[n++] = key;
     else
@@ -182,7 +187,15 @@ int hf_gpg_find(struct hf_gpg *g, const char *spec, char *fpr, struct hf_error *
     else
       snprintf(fpr, HF_FPR_LEN + 1, "%s", keys[0]->fpr);
   }
-  for (size_t i = 0; i < n; i++) gpgme_key_unref(keys[i]);
+  if (r == 0) {
+    pthread_mutex_lock(&g->lock);
+    gpgme_key_t before = g->found;
+    g->found = keys[0];
+    keys[0] = before;
+    pthread_mutex_unlock(&g->lock);
+  }
+  for (size_t i = 0; i < n; i++)
+    if (keys[i]) gpgme_key_unref(keys[i]);
   return r;
 }
 
@@ -207,17 +220,27 @@ static int no_subkey(gpgme_key_t key, const char *fpr, struct hf_error *err) {
   return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: %s", fpr, why);
 }
 
+/* The public key of that fingerprint: what hf_gpg_find found last, or a new look. */
+static int get_public(struct hf_gpg *g, const char *fpr, gpgme_key_t *out, struct hf_error *err) {
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
+  pthread_mutex_lock(&g->lock);
+  if (g->found && strcasecmp(g->found->fpr, fpr) == 0) gpgme_key_ref(*out = g->found);
+  pthread_mutex_unlock(&g->lock);
+  if (*out) return 0;
+  int r = hf_gpg_lend(g, g->home, &l, err);
+  if (r < 0) return r;
+  gpgme_error_t e = gpgme_get_key(l.c, fpr, out, 0);
+  if (gpgme_err_code(e) == GPG_ERR_EOF || gpgme_err_code(e) == GPG_ERR_NO_PUBKEY)
+    return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fpr);
+  return e ? hf_gpg_fail(err, e, "cannot read key %s", fpr) : 0;
+}
+
 int hf_gpg_check_recipient(struct hf_gpg *g, const char *fpr, int64_t *expires, char **uid, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
   HF_CLEANUP(hf_gpgme_keyp) gpgme_key_t key = NULL;
   char when[HF_TIME_LEN];
   int64_t until = -1;
-  int r = hf_gpg_context(g->home, &c, err);
+  int r = get_public(g, fpr, &key, err);
   if (r < 0) return r;
-  gpgme_error_t e = gpgme_get_key(c, fpr, &key, 0);
-  if (gpgme_err_code(e) == GPG_ERR_EOF || gpgme_err_code(e) == GPG_ERR_NO_PUBKEY)
-    return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fpr);
-  if (e) return hf_gpg_fail(err, e, "cannot read key %s", fpr);
   if (key->revoked) return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: it is revoked", fpr);
   if (key->expired)
     return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: it expired on %s", fpr, day(key->subkeys->expires, when));
@@ -235,9 +258,9 @@ int hf_gpg_check_recipient(struct hf_gpg *g, const char *fpr, int64_t *expires, 
 }
 
 bool hf_gpg_has_secret(struct hf_gpg *g, const char *fpr) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_keyp) gpgme_key_t key = NULL;
-  if (hf_gpg_context(g->home, &c, NULL) < 0) return false;
+  if (hf_gpg_lend(g, g->home, &l, NULL) < 0) return false;
   hf_gpg_uses_agent(g);
-  return gpgme_get_key(c, fpr, &key, 1) == 0;
+  return gpgme_get_key(l.c, fpr, &key, 1) == 0;
 }

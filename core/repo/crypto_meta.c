@@ -7,51 +7,61 @@
 #include "base/io.h"
 #include "repo/crypto_internal.h"
 
-/* The keys to encrypt to, without doubles. Returns how many, or a negative status; keys is NULL-terminated. */
+/* The keys to encrypt to, without doubles, in one look at the keyring. Returns how many, or a negative status; keys is NULL-terminated and has room for all. */
 static int load_keys(gpgme_ctx_t c, const struct hf_list *fprs, gpgme_key_t *keys, struct hf_error *err) {
-  int n = 0;
-  for (size_t i = 0; i < fprs->n; i++) {
-    bool twice = false;
-    for (int j = 0; j < n; j++) twice |= strcasecmp(keys[j]->fpr, fprs->v[i]) == 0;
-    if (twice) continue;
-    gpgme_error_t e = gpgme_get_key(c, fprs->v[i], &keys[n], 0);
-    if (gpgme_err_code(e) == GPG_ERR_EOF)
-      return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fprs->v[i]);
-    if (e) return hf_gpg_fail(err, e, "cannot encrypt to key %s", fprs->v[i]);
-    n++;
+  const char **patterns = hf_allocn(fprs->n + 1, sizeof *patterns);
+  gpgme_key_t key = NULL;
+  int n = 0, r = 0;
+  for (size_t i = 0; i < fprs->n; i++) patterns[i] = fprs->v[i];
+  gpgme_error_t e = gpgme_op_keylist_ext_start(c, patterns, 0, 0);
+  while (!e && !(e = gpgme_op_keylist_next(c, &key))) {
+    bool wanted = false;
+    for (size_t i = 0; key->fpr && i < fprs->n; i++) wanted |= strcasecmp(key->fpr, fprs->v[i]) == 0;
+    for (int j = 0; j < n; j++) wanted &= strcasecmp(keys[j]->fpr, key->fpr) != 0;
+    if (wanted) keys[n++] = key;
+    else gpgme_key_unref(key);
   }
-  return n;
+  if (gpgme_err_code(e) != GPG_ERR_EOF) r = hf_gpg_fail(err, e, "cannot read the keys to encrypt to");
+  for (size_t i = 0; r == 0 && i < fprs->n; i++) {
+    bool there = false;
+    for (int j = 0; j < n; j++) there |= strcasecmp(keys[j]->fpr, fprs->v[i]) == 0;
+    if (!there) r = hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fprs->v[i]);
+  }
+  free(patterns);
+  return r < 0 ? r : n;
 }
 
-/* One operation; *out gets what gpg made. */
+/* One operation; *out gets what gpg made. signer: one of keys. */
 static int sign_encrypt(gpgme_ctx_t c, gpgme_key_t *keys, const char *signer, const void *p, size_t n, gpgme_data_t out,
                         struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_keyp) gpgme_key_t key = NULL;
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t in = NULL;
-  gpgme_error_t e = gpgme_get_key(c, signer, &key, 1);
-  if (e) return hf_fail(err, HOLDFAST_E_AUTH, "the host's secret key %s is not here", signer);
-  if ((e = gpgme_signers_add(c, key)) || (e = gpgme_data_new_from_mem(&in, p, n, 0))) return hf_gpg_fail(err, e, "gpgme");
+  gpgme_error_t e = gpgme_data_new_from_mem(&in, p, n, 0);
+  for (gpgme_key_t *k = keys; !e && *k; k++)
+    if (strcasecmp((*k)->fpr, signer) == 0) e = gpgme_signers_add(c, *k);
+  if (e) return hf_gpg_fail(err, e, "gpgme");
   e = gpgme_op_encrypt_sign(c, keys, GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_COMPRESS | GPGME_ENCRYPT_NO_ENCRYPT_TO, in,
                             out);
   gpgme_encrypt_result_t enc = gpgme_op_encrypt_result(c);
+  gpgme_sign_result_t sig = gpgme_op_sign_result(c);
   if (enc && enc->invalid_recipients)
     return hf_gpg_fail(err, gpgme_error(GPG_ERR_UNUSABLE_PUBKEY), "cannot encrypt to key %s",
                        enc->invalid_recipients->fpr ? enc->invalid_recipients->fpr : "?");
+  if ((sig && sig->invalid_signers) || gpgme_err_code(e) == GPG_ERR_NO_SECKEY || gpgme_err_code(e) == GPG_ERR_UNUSABLE_SECKEY)
+    return hf_fail(err, HOLDFAST_E_AUTH, "the host's secret key %s is not here", signer);
   if (e) return hf_gpg_fail(err, e, "cannot sign and encrypt");
-  gpgme_sign_result_t sig = gpgme_op_sign_result(c);
-  if (!sig || sig->invalid_signers || !sig->signatures || sig->signatures->next || strcasecmp(sig->signatures->fpr, signer) != 0)
+  if (!sig || !sig->signatures || sig->signatures->next || strcasecmp(sig->signatures->fpr, signer) != 0)
     return hf_fail(err, HOLDFAST_E_FAILED, "gpg did not sign as key %s", signer);
   return 0;
 }
 
 int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *signer, const void *p, size_t n,
                 struct hf_buf *out, struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_releasep) gpgme_ctx_t c = NULL;
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
   struct hf_list all = HF_LIST_INIT;
   size_t got = 0, size = 0;
   if (recipients->n == 0) return hf_fail(err, HOLDFAST_E_CONFIG, "nobody to encrypt to");
-  int r = hf_gpg_context(g->home, &c, err);
+  int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   gpgme_error_t e = gpgme_data_new(&d);
   if (e) return hf_gpg_fail(err, e, "gpgme");
@@ -59,8 +69,8 @@ int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *
   hf_list_add(&all, signer);
   gpgme_key_t *keys = hf_allocn(all.n + 1, sizeof(gpgme_key_t));
   hf_gpg_uses_agent(g);
-  int n_keys = r = load_keys(c, &all, keys, err);
-  if (r >= 0) r = sign_encrypt(c, keys, signer, p, n, d, err);
+  int n_keys = r = load_keys(l.c, &all, keys, err);
+  if (r >= 0) r = sign_encrypt(l.c, keys, signer, p, n, d, err);
   for (gpgme_key_t *k = keys; *k; k++) gpgme_key_unref(*k);
   free(keys);
   hf_list_free(&all);
