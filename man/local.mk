@@ -8,6 +8,7 @@ dist_man_MANS += \
 	man/holdfast-init.1 \
 	man/holdfast-list.1 \
 	man/holdfast-ls.1 \
+	man/holdfast-notify.7 \
 	man/holdfast-plugin.3 \
 	man/holdfast-plugins.1 \
 	man/holdfast-repository.5 \

@@ -19,6 +19,7 @@ libcore_a_SOURCES += \
 	core/base/process.c \
 	core/base/queue.c \
 	core/base/queue.h \
+	core/base/template.c \
 	core/base/text.h \
 	core/base/units.c \
 	core/base/words.c

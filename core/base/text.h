@@ -38,6 +38,11 @@ int hf_split_words(const char *text, struct hf_list *words, struct hf_error *err
 /* The last line of what a command printed, as hf_printable gives it, "" for none; owned by the caller. */
 char *hf_last_line(const struct hf_buf *b);
 
+/* ---- placeholders (template.c) ----
+ * Append text to out, each ${NAME} in it replaced by what fn appends for the name, "$$" by one dollar sign. fn returns false for a name that it does not know: HOLDFAST_E_CONFIG, as for a
+ * "${" without its end; out then holds a part. */
+int hf_template(const char *text, bool (*fn)(void *ctx, const char *name, struct hf_buf *out), void *ctx, struct hf_buf *out, struct hf_error *err);
+
 /* ---- escaping (escape.c) ----
  * Bytes <= 0x20, 0x7f and the backslash become \ooo (three octal digits); all others stand for themselves. So an escaped
  * string has no blank, newline or control byte, and UTF-8 stays readable. The empty string becomes "\-". */

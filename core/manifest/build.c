@@ -27,7 +27,11 @@ enum {
   H_COMPRESSION,
   H_PADDING,
   H_HIDE,
-  H_INCLUDE
+  H_INCLUDE,
+  H_RPO,
+  H_RTO,
+  H_RUN_LOG_KEEP,
+  H_METRICS_FILE
 };
 static const struct holdfast_setting holdfast_table[] = {
     [H_HOST] = {"host", HOLDFAST_STRING, 0, NULL, NULL, NULL},
@@ -41,9 +45,13 @@ static const struct holdfast_setting holdfast_table[] = {
     [H_PADDING] = {"padding", HOLDFAST_BOOL, 0, "no", NULL, NULL},
     [H_HIDE] = {"hide-recipients", HOLDFAST_BOOL, 0, "no", NULL, NULL},
     [H_INCLUDE] = {"include", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
+    [H_RPO] = {"rpo", HOLDFAST_DURATION, 0, "0", NULL, NULL},
+    [H_RTO] = {"rto", HOLDFAST_DURATION, 0, "0", NULL, NULL},
+    [H_RUN_LOG_KEEP] = {"run-log-keep", HOLDFAST_DURATION, 0, "30d", NULL, NULL},
+    [H_METRICS_FILE] = {"metrics-file", HOLDFAST_PATH, 0, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
-enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED, S_HOOK_TIMEOUT, S_HOOKS };
+enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED, S_HOOK_TIMEOUT, S_RPO, S_RTO, S_HOOKS };
 static const struct holdfast_setting source_table[] = {
     [S_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
     [S_RECIPIENTS] = {"recipients", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
@@ -54,6 +62,8 @@ static const struct holdfast_setting source_table[] = {
     [S_HIDE] = {"hide-recipients", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
     [S_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
     [S_HOOK_TIMEOUT] = {"hook-timeout", HOLDFAST_DURATION, 0, "10m", NULL, NULL},
+    [S_RPO] = {"rpo", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
+    [S_RTO] = {"rto", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
     [S_HOOKS + HF_HOOK_BEFORE] = {"before", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     [S_HOOKS + HF_HOOK_AFTER] = {"after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     [S_HOOKS + HF_HOOK_ON_FAILURE] = {"on-failure", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
@@ -61,21 +71,19 @@ static const struct holdfast_setting source_table[] = {
     [S_HOOKS + HF_HOOK_RESTORE_AFTER] = {"restore-after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
-enum { T_PLUGIN, T_PREFIX, T_ENABLED, T_REMOVABLE };
+enum { T_PLUGIN, T_PREFIX, T_ENABLED, T_REMOVABLE, T_RPO };
 static const struct holdfast_setting target_table[] = {[T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
                                                        [T_PREFIX] = {"prefix", HOLDFAST_STRING, 0, NULL, NULL, NULL},
                                                        [T_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
                                                        [T_REMOVABLE] = {"removable", HOLDFAST_BOOL, 0, "no", NULL, NULL},
+                                                       [T_RPO] = {"rpo", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
                                                        {NULL, 0, 0, NULL, NULL, NULL}};
-
-static void free_settings(struct hf_settings **s) { hf_settings_free(*s); }
 
 static const char *text_of(const struct hf_settings *s, int row) {
   return s->values[row].count ? s->values[row].strings[0] : NULL;
 }
 
-/* Put the place in front of an error of hf_settings_check or hf_settings_finish, which starts with the key. */
-static int at_setting(struct hf_error *err, const struct hf_raw_section *s, unsigned line) {
+int hf_at_setting(struct hf_error *err, const struct hf_raw_section *s, unsigned line) {
   if (!err) return HOLDFAST_E_CONFIG;
   HF_CLEANUP(hf_freep) char *text = hf_strdup(err->msg);
   return hf_fail(err, err->code, "%s:%u: [%s] %s", s->file, line, s->title, text);
@@ -89,8 +97,9 @@ static char *dir_of(const char *file) {
 }
 
 const struct holdfast_setting *hf_manifest_keys(enum hf_section_kind kind) {
-  static const struct holdfast_setting *const tables[] = {
-      [HF_SECTION_HOLDFAST] = holdfast_table, [HF_SECTION_SOURCE] = source_table, [HF_SECTION_TARGET] = target_table};
+  const struct holdfast_setting *const tables[] = {
+      [HF_SECTION_HOLDFAST] = holdfast_table, [HF_SECTION_SOURCE] = source_table, [HF_SECTION_TARGET] = target_table,
+      [HF_SECTION_NOTIFY] = hf_notify_keys()};
   return tables[kind];
 }
 
@@ -194,7 +203,7 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
     return unknown_key(
         hf_settings_nearest(set, k->key),
         "[holdfast] has host, recipients, recipient-key, host-key, state, lock-wait, checkpoint, compression, padding, "
-        "hide-recipients and include",
+        "hide-recipients, include, rpo, rto, run-log-keep and metrics-file",
         err);
   bool list = strcmp(k->key, "recipients") == 0 || strcmp(k->key, "recipient-key") == 0 || strcmp(k->key, "include") == 0;
   const struct hf_raw_key *old = list ? NULL : earlier(raw, section, key, &old_section);
@@ -234,7 +243,7 @@ static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const
       if (r < 0) return hf_at(err, &raw->sections[i], raw->sections[i].keys[k].line, raw->sections[i].keys[k].key);
     }
   int r = hf_settings_check(set, err);
-  if (r < 0) return at_setting(err, top, top->line);
+  if (r < 0) return hf_at_setting(err, top, top->line);
   if (m->recipients.n == 0) {
     hf_fail(err, HOLDFAST_E_CONFIG,
             "missing; give at least one OpenPGP key that data is encrypted to, and keep its private half elsewhere");
@@ -252,6 +261,10 @@ static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const
   m->state = dup_text(set, H_STATE);
   m->lock_wait = set->values[H_LOCK_WAIT].number;
   m->checkpoint = set->values[H_CHECKPOINT].number;
+  m->rpo = set->values[H_RPO].number;
+  m->rto = set->values[H_RTO].number;
+  m->run_log_keep = set->values[H_RUN_LOG_KEEP].number;
+  m->metrics_file = dup_text(set, H_METRICS_FILE);
   return 0;
 }
 
@@ -273,16 +286,14 @@ static int find_plugin(const struct hf_raw_section *s, struct hf_registry *regis
   return hf_at(err, s, s->line, "plugin");
 }
 
-/* One key of a source or target: the host's or the plugin's. */
-static int section_key(const struct hf_raw_section *s, const struct hf_raw_key *k, const struct hf_plugin *plugin,
+/* One key of a section: the host's, or the plugin's or type's. */
+static int section_key(const struct hf_raw_section *s, const struct hf_raw_key *k, const char *known,
                        struct hf_settings *common, struct hf_settings *own, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *dir = dir_of(s->file);
   if (strcmp(k->key, "prefix") == 0 && !*k->value && s->kind == HF_SECTION_TARGET) return 0; /* says what is the default */
   if (hf_settings_knows(common, k->key)) return hf_settings_set(common, k->key, k->value, k->line, dir, err);
   if (!hf_settings_knows(own, k->key)) {
     const char *a = hf_settings_nearest(own, k->key), *b = hf_settings_nearest(common, k->key);
-    HF_CLEANUP(hf_freep)
-    char *known = hf_asprintf("`holdfast plugins %s` lists those of the plugin, holdfast.ini(5) the others", plugin->head->name);
     if (a && b && hf_edit_distance(k->key, b) < hf_edit_distance(k->key, a)) a = b;
     return unknown_key(a ? a : b, known, err);
   }
@@ -295,19 +306,26 @@ static int section_key(const struct hf_raw_section *s, const struct hf_raw_key *
   return r;
 }
 
-/* All keys of a section. *own is the plugin's settings, made here. */
+int hf_section_keys(const struct hf_raw_section *s, struct hf_settings *common, struct hf_settings *own, const char *known,
+                    struct hf_error *err) {
+  for (size_t i = 0; i < s->n; i++) {
+    int r = section_key(s, &s->keys[i], known, common, own, err);
+    if (r < 0) return hf_at(err, s, s->keys[i].line, s->keys[i].key);
+  }
+  int r = hf_settings_check(common, err);
+  if (r == 0) r = hf_settings_check(own, err);
+  return r < 0 ? hf_at_setting(err, s, s->line) : 0;
+}
+
+/* All keys of a source or target. *own is the plugin's settings, made here. */
 static int section_keys(const struct hf_raw_section *s, struct hf_registry *registry, struct hf_settings *common,
                         const struct hf_plugin **plugin, struct hf_settings **own, struct hf_error *err) {
   int r = find_plugin(s, registry, plugin, err);
   if (r < 0) return r;
   *own = hf_settings_new((*plugin)->head->settings);
-  for (size_t i = 0; i < s->n; i++) {
-    r = section_key(s, &s->keys[i], *plugin, common, *own, err);
-    if (r < 0) return hf_at(err, s, s->keys[i].line, s->keys[i].key);
-  }
-  r = hf_settings_check(common, err);
-  if (r == 0) r = hf_settings_check(*own, err);
-  return r < 0 ? at_setting(err, s, s->line) : 0;
+  HF_CLEANUP(hf_freep)
+  char *known = hf_asprintf("`holdfast plugins %s` lists those of the plugin, holdfast.ini(5) the others", (*plugin)->head->name);
+  return hf_section_keys(s, common, *own, known, err);
 }
 
 /* The commands of one hook: each has to be one. */
@@ -322,7 +340,7 @@ static int add_hook(const struct hf_raw_section *s, const struct holdfast_value 
 
 static int build_source(const struct hf_manifest *m, const struct hf_settings *defaults, const struct hf_raw_section *s,
                         struct hf_registry *registry, struct hf_manifest_source *out, struct hf_error *err) {
-  HF_CLEANUP(free_settings) struct hf_settings *common = hf_settings_new(source_table);
+  HF_CLEANUP(hf_settings_freep) struct hf_settings *common = hf_settings_new(source_table);
   const struct holdfast_value *v = common->values, *d = defaults->values;
   int r = section_keys(s, registry, common, &out->plugin, &out->settings, err);
   if (r < 0) return r;
@@ -339,6 +357,8 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   out->padding = (v[S_PADDING].count ? v[S_PADDING] : d[H_PADDING]).number != 0;
   out->hide_recipients = (v[S_HIDE].count ? v[S_HIDE] : d[H_HIDE]).number != 0;
   out->enabled = v[S_ENABLED].number != 0;
+  out->rpo = (v[S_RPO].count ? v[S_RPO] : d[H_RPO]).number;
+  out->rto = (v[S_RTO].count ? v[S_RTO] : d[H_RTO]).number;
   out->hook_timeout = v[S_HOOK_TIMEOUT].number;
   if (out->hook_timeout < 1 || out->hook_timeout > UINT_MAX) {
     hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s: a command that never ends would hold up all runs");
@@ -348,37 +368,44 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   return r;
 }
 
-static int build_target(const struct hf_raw_section *s, struct hf_registry *registry, struct hf_manifest_target *out,
+static int build_target(const struct hf_settings *defaults, const struct hf_raw_section *s, struct hf_registry *registry, struct hf_manifest_target *out,
                         struct hf_error *err) {
-  HF_CLEANUP(free_settings) struct hf_settings *common = hf_settings_new(target_table);
+  HF_CLEANUP(hf_settings_freep) struct hf_settings *common = hf_settings_new(target_table);
   int r = section_keys(s, registry, common, &out->plugin, &out->settings, err);
   if (r < 0) return r;
   out->prefix = common->values[T_PREFIX].count ? dup_text(common, T_PREFIX) : hf_strdup("");
   if (*out->prefix && check_prefix(out->prefix, err) < 0) return hf_at(err, s, common->values[T_PREFIX].line, "prefix");
   out->enabled = common->values[T_ENABLED].number != 0;
   out->removable = common->values[T_REMOVABLE].number != 0;
+  /* A disk that is away most of the time has an age of its own, if any. */
+  out->rpo = common->values[T_RPO].count || out->removable ? common->values[T_RPO].number : defaults->values[H_RPO].number;
   return 0;
 }
 
 /* ---- the whole ---- */
 
+static const struct hf_raw_section *find_section(const struct hf_raw *raw, enum hf_section_kind kind, const char *name) {
+  for (size_t i = 0; i < raw->n; i++)
+    if (raw->sections[i].kind == kind && strcmp(raw->sections[i].name, name) == 0) return &raw->sections[i];
+  return NULL;
+}
+
 /* Fetch the secrets of one section. After everything else is known to be right: a wrong manifest runs no command. */
 static int fetch_secrets(const struct hf_raw *raw, struct hf_settings *set, enum hf_section_kind kind, const char *name,
                          struct hf_error *err) {
   int r = hf_settings_finish(set, err);
-  for (size_t i = 0; r < 0 && i < raw->n; i++)
-    if (raw->sections[i].kind == kind && strcmp(raw->sections[i].name, name) == 0)
-      return at_setting(err, &raw->sections[i], set->bad_line ? set->bad_line : raw->sections[i].line);
-  return r;
+  const struct hf_raw_section *s = r < 0 ? find_section(raw, kind, name) : NULL;
+  return s ? hf_at_setting(err, s, set->bad_line ? set->bad_line : s->line) : r;
 }
 
 static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_registry *registry, bool fetch,
                  struct hf_error *err) {
-  HF_CLEANUP(free_settings) struct hf_settings *top = hf_settings_new(holdfast_table);
+  HF_CLEANUP(hf_settings_freep) struct hf_settings *top = hf_settings_new(holdfast_table);
   int r = build_holdfast(m, raw, m->file, top, err);
   if (r < 0) return r;
   m->sources = hf_allocn(raw->n, sizeof *m->sources);
   m->targets = hf_allocn(raw->n, sizeof *m->targets);
+  m->notify = hf_allocn(raw->n, sizeof *m->notify);
   for (size_t i = 0; i < raw->n; i++) {
     const struct hf_raw_section *s = &raw->sections[i];
     if (s->kind == HF_SECTION_SOURCE) {
@@ -392,7 +419,13 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
       out->name = hf_strdup(s->name);
       out->file = hf_strdup(s->file);
       out->line = s->line;
-      r = build_target(s, registry, out, err);
+      r = build_target(top, s, registry, out, err);
+    } else if (s->kind == HF_SECTION_NOTIFY) {
+      struct hf_manifest_notify *out = &m->notify[m->n_notify++];
+      out->name = hf_strdup(s->name);
+      out->file = hf_strdup(s->file);
+      out->line = s->line;
+      r = hf_build_notify(s, out, err);
     }
     if (r < 0) return r;
   }
@@ -404,6 +437,12 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
     if (m->sources[i].enabled) r = fetch_secrets(raw, m->sources[i].settings, HF_SECTION_SOURCE, m->sources[i].name, err);
   for (size_t i = 0; fetch && r == 0 && i < m->n_targets; i++)
     if (m->targets[i].enabled) r = fetch_secrets(raw, m->targets[i].settings, HF_SECTION_TARGET, m->targets[i].name, err);
+  for (size_t i = 0; fetch && r == 0 && i < m->n_notify; i++) {
+    struct hf_manifest_notify *n = &m->notify[i];
+    if (!n->enabled) continue;
+    r = fetch_secrets(raw, n->settings, HF_SECTION_NOTIFY, n->name, err);
+    if (r == 0) r = hf_finish_notify(find_section(raw, HF_SECTION_NOTIFY, n->name), n, err);
+  }
   return r;
 }
 

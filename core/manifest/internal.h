@@ -20,7 +20,7 @@ typedef int (*hf_ini_fn)(void *ctx, unsigned line, const char *section, const ch
 int hf_ini_parse(const char *text, size_t n, const char *file, hf_ini_fn fn, void *ctx, struct hf_error *err);
 
 /* ---- lines to sections (manifest.c) ---- */
-enum hf_section_kind { HF_SECTION_HOLDFAST, HF_SECTION_SOURCE, HF_SECTION_TARGET };
+enum hf_section_kind { HF_SECTION_HOLDFAST, HF_SECTION_SOURCE, HF_SECTION_TARGET, HF_SECTION_NOTIFY };
 
 struct hf_raw_key {
   char *key;
@@ -59,5 +59,19 @@ bool hf_is_instance_name(const char *name);
 const struct holdfast_setting *hf_manifest_keys(enum hf_section_kind kind);
 /* "FILE:LINE: [section] key: " in front of the message. Returns err's code. */
 int hf_at(struct hf_error *err, const struct hf_raw_section *s, unsigned line, const char *key);
+
+/* As hf_at for an error of hf_settings_check or hf_settings_finish, which starts with the key. */
+int hf_at_setting(struct hf_error *err, const struct hf_raw_section *s, unsigned line);
+/* All keys of a section: those of the host and those of its plugin or type. known: for an unknown key, where to find which there are. */
+int hf_section_keys(const struct hf_raw_section *s, struct hf_settings *common, struct hf_settings *own, const char *known, struct hf_error *err);
+
+/* ---- [notify NAME] (notify.c) ---- */
+/* The keys that all have, and those of one type. */
+const struct holdfast_setting *hf_notify_keys(void);
+const struct holdfast_setting *hf_channel_keys(enum hf_channel type);
+int hf_build_notify(const struct hf_raw_section *s, struct hf_manifest_notify *out, struct hf_error *err);
+/* After its secrets have been fetched: check what could not be seen before. */
+int hf_finish_notify(const struct hf_raw_section *s, struct hf_manifest_notify *n, struct hf_error *err);
+void hf_free_notify(struct hf_manifest_notify *n);
 
 #endif

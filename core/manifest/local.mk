@@ -4,4 +4,6 @@ libcore_a_SOURCES += \
 	core/manifest/ini.c \
 	core/manifest/internal.h \
 	core/manifest/manifest.c \
-	core/manifest/manifest.h
+	core/manifest/manifest.h \
+	core/manifest/notify.c \
+	core/manifest/notify.h

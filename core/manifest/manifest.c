@@ -50,9 +50,11 @@ int hf_at(struct hf_error *err, const struct hf_raw_section *s, unsigned line, c
   return hf_prefix(err, "%s:%u: [%s] %s", s->file, line, s->title, shown);
 }
 
+/* By enum hf_section_kind. */
+static const char *const kinds[] = {"holdfast", "source", "target", "notify"};
+
 /* Kind and name of a header's text. */
 static int parse_title(const char *title, enum hf_section_kind *kind, char **name, struct hf_error *err) {
-  static const char *const kinds[] = {"holdfast", "source", "target"};
   size_t n = strcspn(title, " \t"), best = SIZE_MAX;
   const char *rest = title + n + strspn(title + n, " \t");
   HF_CLEANUP(hf_freep) char *word = hf_strndup(title, n);
@@ -75,7 +77,7 @@ static int parse_title(const char *title, enum hf_section_kind *kind, char **nam
     return 0;
   }
   if (near) return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; did you mean %s?", shown, near);
-  return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; there are [holdfast], [source NAME] and [target NAME]", shown);
+  return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]", shown);
 }
 
 static int start_section(struct reading *rd, unsigned line, const char *title, struct hf_error *err) {
@@ -97,7 +99,7 @@ static int start_section(struct reading *rd, unsigned line, const char *title, s
     return r;
   }
   raw->sections = hf_realloc(raw->sections, (raw->n + 1) * sizeof *raw->sections);
-  char *shown = name ? hf_asprintf("%s %s", kind == HF_SECTION_SOURCE ? "source" : "target", name) : hf_strdup("holdfast");
+  char *shown = name ? hf_asprintf("%s %s", kinds[kind], name) : hf_strdup("holdfast");
   raw->sections[raw->n++] = (struct hf_raw_section){kind, shown, name, hf_strdup(rd->file), line, rd->mode, 0, NULL};
   return 0;
 }
@@ -239,6 +241,9 @@ void hf_manifest_free(struct hf_manifest *m) {
     free(t->prefix);
     free(t->file);
   }
+  for (size_t i = 0; i < m->n_notify; i++) hf_free_notify(&m->notify[i]);
+  free(m->notify);
+  free(m->metrics_file);
   free(m->sources);
   free(m->targets);
   hf_list_free(&m->recipients);

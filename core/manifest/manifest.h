@@ -4,7 +4,7 @@
 #ifndef HF_MANIFEST_H
 #define HF_MANIFEST_H
 
-#include "plugin/plugin.h"
+#include "manifest/notify.h"
 
 /* Commands that the admin wants run around a source's backup and around its restore in place. */
 enum hf_hook { HF_HOOK_BEFORE, HF_HOOK_AFTER, HF_HOOK_ON_FAILURE, HF_HOOK_RESTORE_BEFORE, HF_HOOK_RESTORE_AFTER, HF_HOOKS };
@@ -22,6 +22,7 @@ struct hf_manifest_source {
   bool enabled;            /* `enabled = no`: kept in the manifest, not backed up */
   struct hf_list hooks[HF_HOOKS]; /* command lines that hf_split_words takes, in the order they are run */
   int64_t hook_timeout;    /* seconds for each; default 10m */
+  int64_t rpo, rto;        /* seconds: how old its newest snapshot may be, how long a restore may take; the manifest's own when the section has none, 0: not watched */
   char *file;              /* where the section stands */
   unsigned line;
 };
@@ -33,6 +34,7 @@ struct hf_manifest_target {
   char *prefix;            /* before the host's name in every key, "" for none; no leading or trailing slash */
   bool enabled;
   bool removable;          /* it is no failure when it is not there */
+  int64_t rpo;             /* seconds, as for a source */
   char *file;
   unsigned line;
 };
@@ -46,6 +48,11 @@ struct hf_manifest {
   char *state;             /* absolute; default HF_STATEDIR "/holdfast" (/var/lib/holdfast) */
   int64_t lock_wait;       /* seconds to wait for another run; default 0 */
   int64_t checkpoint;      /* seconds between indexes within a run; default 300 */
+  int64_t rpo, rto;        /* seconds, 0: not watched */
+  int64_t run_log_keep;    /* seconds that runs and their logs are kept; default 30d */
+  char *metrics_file;      /* absolute, or NULL: what `status` writes for Prometheus */
+  size_t n_notify;
+  struct hf_manifest_notify *notify;
   size_t n_sources, n_targets;
   struct hf_manifest_source *sources; /* in the manifest's order */
   struct hf_manifest_target *targets;
@@ -53,7 +60,7 @@ struct hf_manifest {
 
 /* Read and check file (and what it includes). On any mistake: one error "FILE:LINE: [section] key: what is wrong; what would be right"; HOLDFAST_E_CONFIG.
  * registry: where plugins come from; it must outlive the manifest.
- * Grammar: [holdfast] (first, once), [source NAME], [target NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
+ * Grammar: [holdfast] (first, once), [source NAME], [target NAME], [notify NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
  * a list is a repeated key, or commas in recipients; `include = GLOB` in [holdfast] is relative to the including file, files in name order, at most 8 deep.
  * A file that holds an inline secret and is readable by group or others is refused, and so is a manifest writable by others when running as root. */
 int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);

@@ -55,6 +55,7 @@ struct hf_settings {
 /* Start with nothing set. */
 struct hf_settings *hf_settings_new(const struct holdfast_setting *table);
 void hf_settings_free(struct hf_settings *s); /* wipes secrets */
+void hf_settings_freep(struct hf_settings **s); /* for HF_CLEANUP */
 /* Does the table have this key (for a SECRET row NAME also NAME-file, -command, -env, -credential)? */
 bool hf_settings_knows(const struct hf_settings *s, const char *key);
 /* The known key nearest to a mistyped one (edit distance at most 2 or 3), or NULL. */

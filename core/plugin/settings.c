@@ -148,6 +148,8 @@ void hf_settings_free(struct hf_settings *s) {
   free(s);
 }
 
+void hf_settings_freep(struct hf_settings **s) { hf_settings_free(*s); }
+
 /* Append one string, which becomes the value's. */
 static void add_string(struct holdfast_value *v, char *text) {
   char **strings = hf_realloc((void *)v->strings, (v->count + 1) * sizeof *strings);
@@ -243,7 +245,7 @@ int hf_settings_check(struct hf_settings *s, struct hf_error *err) {
       if (row->type == HOLDFAST_SECRET)
         return hf_fail(err, HOLDFAST_E_CONFIG, "%s: missing; give one of %s-file, %s-command, %s-env, %s-credential (%s)",
                        row->name, row->name, row->name, row->name, row->name, row->help ? row->help : "a secret");
-      return hf_fail(err, HOLDFAST_E_CONFIG, "%s: missing; this plugin needs it%s%s%s", row->name, row->help ? " (" : "",
+      return hf_fail(err, HOLDFAST_E_CONFIG, "%s: missing; it has to be given%s%s%s", row->name, row->help ? " (" : "",
                      row->help ? row->help : "", row->help ? ")" : "");
     }
   }

@@ -49,6 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     must(hf_manifest_find_target(m, m->targets[i].name) == &m->targets[i]);
     round_trip(m->targets[i].settings);
   }
+  for (size_t i = 0; i < m->n_notify; i++) {
+    const struct hf_manifest_notify *c = &m->notify[i];
+    must(hf_is_instance_name(c->name) && c->type < HF_CHANNELS && c->timeout >= 1 && c->timeout <= 3600 && c->at_most_every >= 0);
+    must(c->settings->table == hf_channel_keys(c->type));
+    round_trip(c->settings);
+  }
   hf_manifest_free(m);
   return 0;
 }

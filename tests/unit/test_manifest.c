@@ -198,9 +198,9 @@ static void wrong_lines(void **state) {
           "x.ini:2: \"host: a\" is no key; write key = value, the key in lower case letters, digits and '-'");
   refused("[holdfast]\n= a\n", "x.ini:2: there is no key before the =");
   refused("[holdfast\nhost = a\n",
-          "x.ini:1: a section is written [holdfast], [source NAME] or [target NAME], and nothing follows it");
-  refused("[holdfast] x\n", "x.ini:1: a section is written [holdfast], [source NAME] or [target NAME], and nothing follows it");
-  refused("[\n", "x.ini:1: a section is written [holdfast], [source NAME] or [target NAME], and nothing follows it");
+          "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
+  refused("[holdfast] x\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
+  refused("[\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
   refused("[holdfast]\nhost = a\001b\n", "x.ini:2: byte 9 of the line is a control character (0x01); a manifest is plain text");
   refused("[holdfast]\nhost = \033[1mb\n", "x.ini:2: byte 8 of the line is a control character (0x1b); a manifest is plain text");
   refused_n("[holdfast]\nhost = a\0b\n", 22, "x.ini:2: byte 9 of the line is a NUL (0x00); a manifest is plain text");
@@ -240,8 +240,8 @@ static void long_lines(void **state) {
 static void wrong_sections(void **state) {
   (void)state;
   refused(TOP "[sorce s]\n", "x.ini:4: [sorce s]: unknown section; did you mean source?");
-  refused(TOP "[notify ops]\n", "x.ini:4: [notify ops]: unknown section; there are [holdfast], [source NAME] and [target NAME]");
-  refused(TOP "[]\n", "x.ini:4: []: unknown section; there are [holdfast], [source NAME] and [target NAME]");
+  refused(TOP "[people ops]\n", "x.ini:4: [people ops]: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]");
+  refused(TOP "[]\n", "x.ini:4: []: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]");
   refused(TOP "[source]\n", "x.ini:4: [source]: a source has a name; write [source NAME]");
   refused("[holdfast web]\n", "x.ini:1: [holdfast web]: the section has no name; write [holdfast]");
   refused(TOP "[source a/b]\n",
@@ -276,15 +276,15 @@ static void wrong_sections(void **state) {
 static void wrong_keys(void **state) {
   (void)state;
   refused("[holdfast]\nrecipient = a@b\n", "x.ini:2: [holdfast] recipient: unknown key; did you mean recipients?");
-  refused("[holdfast]\nrpo = 24h\n",
-          "x.ini:2: [holdfast] rpo: unknown key; [holdfast] has host, recipients, recipient-key, host-key, state, "
-          "lock-wait, checkpoint, compression, padding, hide-recipients and include");
+  refused("[holdfast]\nzzzzzz = 24h\n",
+          "x.ini:2: [holdfast] zzzzzz: unknown key; [holdfast] has host, recipients, recipient-key, host-key, state, "
+          "lock-wait, checkpoint, compression, padding, hide-recipients, include, rpo, rto, run-log-keep and metrics-file");
   refused("[holdfast]\nHost = a\n", "x.ini:2: [holdfast] Host: unknown key; did you mean host?");
   refused(TOP "host = web2\n", "x.ini:4: [holdfast] host: given before at x.ini:2, and can be given once only");
   refused(TOP SRC "exlude = x\n" DST, "x.ini:7: [source s] exlude: unknown key; did you mean exclude?");
   refused(TOP SRC "timout = 1h\n" DST, "x.ini:7: [source s] timout: unknown key; did you mean timeout?");
-  refused(TOP SRC "rto = 1h\n" DST,
-          "x.ini:7: [source s] rto: unknown key; `holdfast plugins fake` lists those of the plugin, holdfast.ini(5) the others");
+  refused(TOP SRC "zzzzzz = 1h\n" DST,
+          "x.ini:7: [source s] zzzzzz: unknown key; `holdfast plugins fake` lists those of the plugin, holdfast.ini(5) the others");
   refused(TOP SRC DST "keep-daily = 7\n", "x.ini:10: [target t] keep-daily: unknown key; `holdfast plugins shelf` lists those of "
                                           "the plugin, holdfast.ini(5) the others");
   refused(TOP SRC "plugin = fake\n" DST, "x.ini:7: [source s] plugin: given before in line 5, and can be given once only");
@@ -292,7 +292,7 @@ static void wrong_keys(void **state) {
           "x.ini:8: [source s] mode: given before in line 7, and can be given once only");
   refused(TOP SRC "timeout = 1h\ntimeout = 1h\n" DST,
           "x.ini:8: [source s] timeout: given before in line 7, and can be given once only");
-  refused(TOP "[source s]\nplugin = fake\n" DST, "x.ini:4: [source s] path: missing; this plugin needs it (What to read)");
+  refused(TOP "[source s]\nplugin = fake\n" DST, "x.ini:4: [source s] path: missing; it has to be given (What to read)");
   refused(TOP SRC "recipient-key = a\n" DST, "x.ini:7: [source s] recipient-key: unknown key; `holdfast plugins fake` lists "
                                              "those of the plugin, holdfast.ini(5) the others");
 }
@@ -390,6 +390,80 @@ static void secrets(void **state) {
   free(mark);
 }
 
+#define MAIL "[notify ops]\ntype = email\nserver = mail.example.com\nfrom = a@example.com\nto = b@example.com\n"
+#define HOOK "[notify hook]\ntype = webhook\nurl-env = HOOK_URL\n"
+
+static void notify(void **state) {
+  (void)state;
+  struct hf_manifest *m = good("[holdfast]\nhost = web1\nrecipients = a@example.com\nrpo = 24h\nrto = 4h\nmetrics-file = /m.prom\n" SRC "rpo = 1h\n" DST "rpo = 2d\n"
+                               "[source other]\nplugin = fake\npath = /etc\nrto = 0\n[target gone]\nplugin = shelf\npath = /x\nremovable = yes\n" MAIL
+                               "events = failure, tamper\nevents = drill\nverbs = backup\nat-most-every = 1h\n" HOOK "enabled = no\n");
+  assert_true(m->rpo == 86400 && m->rto == 14400 && m->run_log_keep == 30 * 86400);
+  assert_string_equal(m->metrics_file, "/m.prom");
+  assert_true(m->sources[0].rpo == 3600 && m->sources[0].rto == 14400 && m->sources[1].rpo == 86400 && m->sources[1].rto == 0);
+  assert_true(m->targets[0].rpo == 2 * 86400 && m->targets[1].rpo == 0);
+  assert_int_equal(m->n_notify, 2);
+  const struct hf_manifest_notify *n = &m->notify[0];
+  assert_string_equal(n->name, "ops");
+  assert_int_equal(n->type, HF_CHANNEL_EMAIL);
+  assert_int_equal(n->events, 1u << HF_EVENT_FAILURE | 1u << HF_EVENT_TAMPER | 1u << HF_EVENT_DRILL);
+  assert_true(n->enabled && n->at_most_every == 3600 && n->timeout == 30);
+  assert_int_equal(n->verbs.n, 1);
+  assert_string_equal(hf_notify_text(n, EMAIL_TLS), "starttls");
+  assert_null(hf_notify_text(n, EMAIL_USER));
+  /* People are not told that all is well, programs are. */
+  assert_int_equal(m->notify[1].events, (1u << HF_EVENTS) - 1);
+  assert_false(m->notify[1].enabled);
+  hf_manifest_free(m);
+  m = good(TOP SRC DST MAIL);
+  assert_int_equal(m->notify[0].events, ((1u << HF_EVENTS) - 1) & ~(1u << HF_EVENT_SUCCESS));
+  hf_manifest_free(m);
+}
+
+static void wrong_notify(void **state) {
+  (void)state;
+  refused(TOP SRC DST "[notify]\n", "x.ini:10: [notify]: a notify has a name; write [notify NAME]");
+  refused(TOP SRC DST MAIL MAIL, "x.ini:15: [notify ops]: the section is there already, at x.ini:10");
+  refused(TOP SRC DST "[notify n]\n", "x.ini:10: [notify n] type: missing; write email, webhook, syslog, journald, statsd or command");
+  refused(TOP SRC DST "[notify n]\ntype = pigeon\n", "x.ini:11: [notify n] type: \"pigeon\" is not one of: email webhook syslog journald statsd command");
+  refused(TOP SRC DST "[notify n]\ntype = email\n", "x.ini:10: [notify n] server: missing; it has to be given (the mail server, as HOST or HOST:PORT)");
+  refused(TOP SRC DST MAIL "sever = x\n", "x.ini:15: [notify ops] sever: unknown key; did you mean server?");
+  refused(TOP SRC DST MAIL "zzzzzz = x\n", "x.ini:15: [notify ops] zzzzzz: unknown key; holdfast-notify(7) lists those there are");
+  refused(TOP SRC DST MAIL "events = failure, sucess\n",
+          "x.ini:15: [notify ops] events: \"sucess\" is not one of: success, failure, partial, rpo-warning, rpo-critical, disk, key-expiry, drill, tamper, target-behind");
+  refused(TOP SRC DST MAIL "verbs = list\n", "x.ini:15: [notify ops] verbs: \"list\" is not one of: backup, prune, verify, sync, drill, restore");
+  refused(TOP SRC DST MAIL "timeout = 0\n", "x.ini:15: [notify ops] timeout: from 1s to 1h: the run's end waits for it");
+  refused(TOP SRC DST MAIL "to = nobody\n", "x.ini:14: [notify ops] to: \"nobody\" is not an e-mail address; write NAME@DOMAIN, one in a line");
+  refused(TOP SRC DST MAIL "user = u\n", "x.ini:15: [notify ops] user: user and password go together; give both or neither");
+  refused(TOP SRC DST MAIL "password-env = P\n", "x.ini:15: [notify ops] password: user and password go together; give both or neither");
+  refused(TOP SRC DST MAIL "tls = none\nuser = u\npassword-env = P\n",
+          "x.ini:15: [notify ops] tls: a password is not sent over a connection without encryption; write starttls or tls");
+  refused(TOP SRC DST "[notify n]\ntype = statsd\nserver = a:b\n", "x.ini:12: [notify n] server: write HOST or HOST:PORT, an IPv6 address in brackets");
+  refused(TOP SRC DST "[notify n]\ntype = statsd\nserver = [::1\n", "x.ini:12: [notify n] server: write HOST or HOST:PORT, an IPv6 address in brackets");
+  refused(TOP SRC DST "[notify n]\ntype = statsd\nprefix = a:b\n", "x.ini:12: [notify n] prefix: a prefix has none of : | @ # and no blank");
+  refused(TOP SRC DST HOOK "header = X\n", "x.ini:13: [notify hook] header: \"X\" is no header; write NAME: VALUE");
+  refused(TOP SRC DST HOOK "template = ${nonsense}\n", "x.ini:13: [notify hook] template: there is no placeholder ${nonsense}; a dollar sign itself is written $$");
+  refused(TOP SRC DST HOOK "template = ${host\n", "x.ini:13: [notify hook] template: a ${ has no } behind it; a dollar sign itself is written $$");
+  refused(TOP SRC DST HOOK "template = x\ntemplate-file = /x\n", "x.ini:14: [notify hook] template-file: there is a template already; keep one of the two");
+  hf_manifest_free(good(TOP SRC DST "[notify n]\ntype = statsd\nserver = [::1]:8125\n[notify o]\ntype = syslog\nserver = log.example.com\n"));
+
+  /* What can be seen only when secrets are fetched. */
+  struct hf_manifest *m = NULL;
+  struct hf_error err = {0};
+  assert_int_equal(setenv("HOOK_URL", "ftp://secret.example.com/key", 1), 0);
+  assert_int_equal(load(TOP SRC DST HOOK, 0600, &m, &err), HOLDFAST_E_CONFIG);
+  assert_non_null(strstr(err.msg, ":12: [notify hook] url: not a URL; it starts with https:// or http:// and has no blanks"));
+  assert_null(strstr(err.msg, "secret"));
+  assert_int_equal(setenv("HOOK_URL", "https://example.com/key", 1), 0);
+  assert_int_equal(load(TOP SRC DST HOOK "template-file = /no/such\n", 0600, &m, &err), HOLDFAST_E_CONFIG);
+  assert_non_null(strstr(err.msg, ":13: [notify hook] template-file: cannot open /no/such"));
+  assert_int_equal(load(TOP SRC DST "[notify n]\ntype = webhook\nurl = https://example.com/key\n", 0644, &m, &err), HOLDFAST_E_CONFIG);
+  assert_non_null(strstr(err.msg, "[notify n] url: a secret in a file that others can read (mode 0644)"));
+  assert_int_equal(load(TOP SRC DST HOOK, 0600, &m, &err), 0);
+  assert_string_equal(hf_notify_text(&m->notify[0], WEBHOOK_URL), "https://example.com/key");
+  hf_manifest_free(m);
+}
+
 static void includes(void **state) {
   struct hf_manifest *m = NULL;
   struct hf_error err = {0};
@@ -485,8 +559,8 @@ static void manual_agrees(void **state) {
   (void)state;
   if (hf_read_file(path, HF_MIB, &page, &err) < 0) fail_msg("%s", err.msg);
   static const char *const heads[] = {".Ss The section [holdfast]", ".Ss The sections [source NAME]",
-                                      ".Ss The sections [target NAME]"};
-  for (int kind = HF_SECTION_HOLDFAST; kind <= HF_SECTION_TARGET; kind++) {
+                                      ".Ss The sections [target NAME]", ".Ss The sections [notify NAME]"};
+  for (int kind = HF_SECTION_HOLDFAST; kind <= HF_SECTION_NOTIFY; kind++) {
     const struct holdfast_setting *table = hf_manifest_keys((enum hf_section_kind)kind);
     struct hf_list named = HF_LIST_INIT;
     char *at = strstr(page.data, heads[kind]), *end = at ? strstr(at + 1, "\n.Ss") : NULL;
@@ -515,6 +589,7 @@ int main(void) {
       cmocka_unit_test(all_keys),     cmocka_unit_test(defaults),       cmocka_unit_test(wrong_lines),
       cmocka_unit_test(long_lines),   cmocka_unit_test(wrong_sections), cmocka_unit_test(wrong_keys),
       cmocka_unit_test(wrong_values), cmocka_unit_test(secrets),        cmocka_unit_test(includes),
-      cmocka_unit_test(files),        cmocka_unit_test(manual_agrees)};
+      cmocka_unit_test(files),        cmocka_unit_test(manual_agrees),  cmocka_unit_test(notify),
+      cmocka_unit_test(wrong_notify)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

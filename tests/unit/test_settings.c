@@ -164,7 +164,7 @@ static void required_ones(void **state) {
   struct hf_error err;
   (void)state;
   assert_int_equal(hf_settings_finish(s, &err), HOLDFAST_E_CONFIG);
-  assert_string_equal(err.msg, "path: missing; this plugin needs it (What to read)");
+  assert_string_equal(err.msg, "path: missing; it has to be given (What to read)");
   hf_settings_free(s);
   s = hf_settings_new(two_secrets);
   assert_int_equal(hf_settings_finish(s, &err), HOLDFAST_E_CONFIG);
