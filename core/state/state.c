@@ -149,7 +149,10 @@ int hf_state_open(const char *dir, bool create, struct hf_state **out, struct hf
     sqlite3_busy_timeout(s->db, 10000);
     r = set_up(s, err);
   } else {
-    r = access(path, F_OK) < 0 && errno == ENOENT && !create ? hf_fail(err, HOLDFAST_E_NOT_FOUND, "no state database in %s: run holdfast init first", dir) : hf_state_fail(s, "open", err);
+    int why = access(path, R_OK | W_OK) < 0 ? errno : 0;
+    if (why == ENOENT && !create) r = hf_fail(err, HOLDFAST_E_NOT_FOUND, "no state database in %s: run holdfast init first", dir);
+    else if (why == EACCES) r = hf_fail_errno(err, why, "state database %s", path);
+    else r = hf_state_fail(s, "open", err);
   }
   umask(old);
   if (r < 0) {
