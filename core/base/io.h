@@ -35,6 +35,9 @@ int hf_path_cmp(const char *a, size_t an, const char *b, size_t bn);
 /* True if p is a safe relative tree path: not empty, not absolute, no empty, "." or ".." component, no NUL within n. */
 bool hf_path_is_safe(const char *p, size_t n);
 
+/* Is there a program of that name that can be run: in PATH, or where a name with a slash says? */
+bool hf_is_on_path(const char *name);
+
 /* ---- advisory file lock (lock.c) ---- */
 struct hf_lock; /* held until hf_lock_free; released by the kernel when the process dies */
 /* Take an exclusive flock on path (created 0600). wait_s: 0 fails at once with HOLDFAST_E_EXISTS naming the holder's pid

@@ -4,6 +4,8 @@
  */
 #include "base/io.h"
 
+#include <unistd.h>
+
 char *hf_path_join(const char *a, const char *b) {
   if (b[0] == '/' || a[0] == 0) return hf_strdup(b);
   size_t n = strlen(a);
@@ -36,4 +38,17 @@ bool hf_path_is_safe(const char *p, size_t n) {
     at += len + 1;
   }
   return true;
+}
+
+bool hf_is_on_path(const char *name) {
+  const char *path = getenv("PATH");
+  for (const char *p = path ? path : "/usr/bin:/bin"; *p;) {
+    const char *end = strchrnul(p, ':');
+    HF_CLEANUP(hf_freep) char *dir = hf_strndup(p, (size_t)(end - p));
+    HF_CLEANUP(hf_freep) char *file = strchr(name, '/') ? hf_strdup(name) : hf_path_join(*dir ? dir : ".", name);
+    struct stat st;
+    if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0) return true;
+    p = *end ? end + 1 : end;
+  }
+  return false;
 }

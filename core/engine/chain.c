@@ -47,7 +47,7 @@ int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t 
   return hf_state_set(s->state, key, value, err);
 }
 
-static int remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
+int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target), *value = NULL;
   int r = hf_state_get(s->state, key, &value, err);
   *seq = r == 0 && value ? strtoull(value, NULL, 10) : 0;
@@ -190,7 +190,7 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
       if ((r = s->lock ? hf_session_remember_head(s, hf_target_name(s->targets[t]), s->head, err) : 0) < 0) return r;
       continue;
     }
-    if ((r = remembered_head(s, hf_target_name(s->targets[t]), &had, err)) < 0) return r;
+    if ((r = hf_session_remembered_head(s, hf_target_name(s->targets[t]), &had, err)) < 0) return r;
     bool taken = c->first_missing <= had;
     hf_session_issue(s, hf_target_name(s->targets[t]), taken, "%s: its newest record is %llu of %llu, %llu are missing%s", taken ? "was rolled back, or records were taken away" : "is behind", (unsigned long long)c->head,
                      (unsigned long long)s->head, (unsigned long long)c->missing, taken ? "" : "; holdfast sync brings it level");

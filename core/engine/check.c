@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "notify/channel.h"
 #include "plugin/worker.h"
 
 #define SOON_DAYS 30              /* a key that expires within is worth a warning */
@@ -151,25 +152,12 @@ static void check_state(struct check *c) {
   }
 }
 
-static bool on_path(const char *name) {
-  const char *path = getenv("PATH");
-  for (const char *p = path ? path : "/usr/bin:/bin"; *p;) {
-    const char *end = strchrnul(p, ':');
-    HF_CLEANUP(hf_freep) char *dir = hf_strndup(p, (size_t)(end - p));
-    HF_CLEANUP(hf_freep) char *file = hf_path_join(*dir ? dir : ".", name);
-    struct stat st;
-    if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0) return true;
-    p = *end ? end + 1 : end;
-  }
-  return false;
-}
-
 /* gpg works already, or the session would not be open. The others are what recover.sh needs, here or where it will be run. */
 static void check_tools(struct check *c) {
   static const char *const tools[] = {"gpg", "zstd", "tar", "sha256sum", "awk"};
   HF_CLEANUP(hf_buf_free) struct hf_buf missing = HF_BUF_INIT;
   for (size_t i = 0; i < HF_NELEM(tools); i++) {
-    if (!on_path(tools[i])) hf_buf_addf(&missing, "%s%s", missing.len ? ", " : "", tools[i]);
+    if (!hf_is_on_path(tools[i])) hf_buf_addf(&missing, "%s%s", missing.len ? ", " : "", tools[i]);
   }
   if (missing.len)
     say(c, HF_VERDICT_WARNING, "tool", missing.data, "not on PATH: recover.sh could not be used on this machine");
@@ -204,30 +192,19 @@ static void check_source(struct check *c, const struct hf_manifest_source *m) {
 
 /* ---- targets ---- */
 
-/* An error's text without "target NAME: " in front: the verdict names it. */
-static const char *without_name(const struct hf_manifest_target *t, const char *msg) {
-  size_t n = strlen(t->name);
-  if (strncmp(msg, "target ", 7) != 0 || strncmp(msg + 7, t->name, n) != 0 || strncmp(msg + 7 + n, ": ", 2) != 0) return msg;
-  return msg + 9 + n;
-}
-
 /* Open them one by one: the session was opened without. Those that cannot be opened are left out from here on. */
 static void open_targets(struct check *c) {
   struct hf_session *s = c->s;
   const struct hf_manifest *m = s->manifest;
-  s->targets = hf_allocn(m->n_targets, sizeof *s->targets);
-  s->chains = hf_allocn(m->n_targets, sizeof *s->chains);
   for (size_t i = 0; i < m->n_targets; i++) {
     struct hf_error e = {0};
     if (!m->targets[i].enabled) {
       say(c, HF_VERDICT_OK, "target", m->targets[i].name, "switched off (enabled = no)");
-    } else if (hf_target_open(&m->targets[i], m->host, false, &hf_cancel, &s->targets[s->n_targets], &e) < 0) {
-      bool away = m->targets[i].removable && e.code == HOLDFAST_E_NOT_FOUND;
-      s->n_unopened += !away;
-      say(c, away ? HF_VERDICT_WARNING : HF_VERDICT_FAILED, "target", m->targets[i].name, "%s%s", without_name(&m->targets[i], e.msg), away ? "; it is removable, and would be left out" : "");
-    } else {
-      s->n_targets++;
+      continue;
     }
+    bool away = false;
+    if (hf_session_add_target(s, &m->targets[i], false, false, &away, &e) == 0) continue;
+    say(c, away ? HF_VERDICT_WARNING : HF_VERDICT_FAILED, "target", m->targets[i].name, "%s%s", hf_target_message(m->targets[i].name, e.msg), away ? "; it is removable, and would be left out" : "");
   }
 }
 
@@ -283,6 +260,19 @@ static void check_repository(struct check *c, bool *chain) {
     say(c, HF_VERDICT_OK, "repository", s->repo_id, "%llu records, each following the one before", (unsigned long long)s->head);
 }
 
+/* ---- channels ---- */
+
+static void check_channel(struct check *c, const struct hf_manifest_notify *n) {
+  HF_CLEANUP(hf_freep) char *what = NULL;
+  struct hf_error e = {0};
+  if (!n->enabled)
+    say(c, HF_VERDICT_OK, "notify", n->name, "switched off (enabled = no)");
+  else if (hf_channel_probe(n, &what, &e) < 0)
+    say(c, HF_VERDICT_FAILED, "notify", n->name, "%s", e.msg);
+  else
+    say(c, HF_VERDICT_OK, "notify", n->name, "%s; nothing was sent", what);
+}
+
 int hf_check(struct hf_session *s, const struct hf_check_options *o, struct hf_check_result *out, struct hf_error *err) {
   struct check c = {s, o, out};
   const struct hf_manifest *m = s->manifest;
@@ -298,5 +288,6 @@ int hf_check(struct hf_session *s, const struct hf_check_options *o, struct hf_c
   if (!hf_cancel) open_targets(&c);
   if (!hf_cancel) check_repository(&c, &chain);
   for (size_t i = 0; i < s->n_targets && !hf_cancel; i++) check_target(&c, i, chain);
+  for (size_t i = 0; i < m->n_notify && !hf_cancel; i++) check_channel(&c, &m->notify[i]);
   return hf_cancel ? hf_fail(err, HOLDFAST_E_CANCELED, "stopped") : 0;
 }

@@ -9,8 +9,8 @@
 enum hf_verdict { HF_VERDICT_OK, HF_VERDICT_WARNING, HF_VERDICT_FAILED };
 
 struct hf_check_options {
-  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "tool", "source", "target" or
-   * "repository"; name: which one; message: what was found. */
+  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "tool", "source", "target",
+   * "repository" or "notify"; name: which one; message: what was found. */
   void (*verdict)(void *ctx, enum hf_verdict v, const char *what, const char *name, const char *message);
   void *ctx;
 };

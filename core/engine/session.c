@@ -10,26 +10,36 @@
 
 volatile int hf_cancel;
 
+int hf_session_add_target(struct hf_session *s, const struct hf_manifest_target *t, bool create, bool wanted, bool *away, struct hf_error *err) {
+  const struct hf_manifest *m = s->manifest;
+  *away = false;
+  if (!s->targets) {
+    s->targets = hf_allocn(m->n_targets, sizeof *s->targets);
+    s->chains = hf_allocn(m->n_targets, sizeof *s->chains);
+  }
+  int r = hf_target_open(t, m->host, create, &hf_cancel, &s->targets[s->n_targets], err);
+  if (r == 0) {
+    s->n_targets++;
+    return 0;
+  }
+  /* Only what is not there: a disk that is there and refuses is a failure. Who names it wants it. */
+  *away = t->removable && r == HOLDFAST_E_NOT_FOUND && !wanted;
+  if (*away) hf_list_add(&s->away, t->name);
+  else s->n_unopened++;
+  return r;
+}
+
 static int open_targets(struct hf_session *s, unsigned flags, const char *only, struct hf_error *err) {
   const struct hf_manifest *m = s->manifest;
   if (only && !hf_manifest_find_target(m, only)) return hf_fail(err, HOLDFAST_E_USAGE, "the manifest has no [target %s]", only);
-  s->targets = hf_allocn(m->n_targets, sizeof *s->targets);
-  s->chains = hf_allocn(m->n_targets, sizeof *s->chains);
   struct hf_error last = {0};
   for (size_t i = 0; i < m->n_targets; i++) {
     const struct hf_manifest_target *t = &m->targets[i];
     if (only ? strcmp(only, t->name) != 0 : !t->enabled) continue;
     struct hf_error e = {0};
-    int r = hf_target_open(t, m->host, (flags & HF_SESSION_CREATE) != 0, &hf_cancel, &s->targets[s->n_targets], &e);
-    if (r == 0) {
-      s->n_targets++;
-      continue;
-    }
-    /* Only what is not there: a disk that is there and refuses is a failure. Who names it wants it. */
-    bool away = t->removable && r == HOLDFAST_E_NOT_FOUND && !only;
+    bool away = false;
+    if (hf_session_add_target(s, t, (flags & HF_SESSION_CREATE) != 0, only != NULL, &away, &e) == 0) continue;
     hf_log(away ? HF_LOG_NOTICE : HF_LOG_ERROR, "%s%s", e.msg, away ? "; it is removable, and left out" : "");
-    if (away) hf_list_add(&s->away, t->name);
-    else s->n_unopened++;
     last = e;
   }
   if (s->n_targets > 0) return 0;

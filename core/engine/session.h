@@ -60,6 +60,8 @@ enum hf_session_flags {
 /* Open. only_target: NULL for all. A target that cannot be opened is reported and left out, a removable one that is not there without being missed; an error when none
  * is left. */
 int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err);
+/* With HF_SESSION_NO_TARGETS: open one, in the manifest's order. On failure it counts as unopened or, when it is removable, not there and not wanted by name, as away. */
+int hf_session_add_target(struct hf_session *s, const struct hf_manifest_target *t, bool create, bool wanted, bool *away, struct hf_error *err);
 void hf_session_close(struct hf_session *s);
 /* The caller's own GnuPG home; away from the host with the host keys trusted for verification. */
 int hf_session_caller(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);
@@ -78,6 +80,8 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err);
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
 /* Remember that the target holds the chain up to seq: should it have less one day, somebody took it away. Takes effect with the next commit. */
 int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err);
+/* That number, 0 for none. */
+int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
 /* Record seq, parsed; digest may be NULL. NOT_FOUND. */
 int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
 /* `latest`, a sequence number, an id prefix, or @TIME. */

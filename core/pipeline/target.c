@@ -249,3 +249,9 @@ int hf_target_space(struct hf_target *t, uint64_t *free_bytes, uint64_t *total, 
 }
 
 uint32_t hf_target_capabilities(struct hf_target *t) { return t->plugin->capabilities(t->handle); }
+
+const char *hf_target_message(const char *name, const char *msg) {
+  size_t n = strlen(name);
+  bool named = strncmp(msg, "target ", 7) == 0 && strncmp(msg + 7, name, n) == 0 && strncmp(msg + 7 + n, ": ", 2) == 0;
+  return named ? msg + 9 + n : msg;
+}

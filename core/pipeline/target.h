@@ -37,5 +37,7 @@ int hf_target_remove(struct hf_target *t, const char *key, struct hf_error *err)
 /* 0 and *free_bytes, *total; HOLDFAST_E_UNSUPPORTED. */
 int hf_target_space(struct hf_target *t, uint64_t *free_bytes, uint64_t *total, struct hf_error *err);
 uint32_t hf_target_capabilities(struct hf_target *t);
+/* An error's text without the "target NAME: " that it may begin with, for where the target is named anyway. */
+const char *hf_target_message(const char *name, const char *msg);
 
 #endif

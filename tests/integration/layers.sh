@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # judge ROOT: one line per #include that points up or sideways.
-#   base < stream < {repo, manifest, plugin, state} < pipeline < engine < cmd < main.c; of those in braces only manifest sees plugin.
+#   base < stream < {repo, manifest, plugin, state} < {pipeline, notify} < engine < cmd < main.c; of those in braces only manifest sees plugin.
 #   Plugins and targets: <holdfast/...>, system headers, their own folder, plugins/common or targets/common; and sources the engine of the files source.
 judge() {
   (
@@ -16,8 +16,8 @@ judge() {
     find core plugins targets -name '*.[ch]' -type f | LC_ALL=C sort | while IFS= read -r file; do
       awk -v file="$file" '
         BEGIN {
-          n = split("base stream repo manifest plugin state pipeline engine cmd", names, " ")
-          split("0 1 2 2 2 2 3 4 5", ranks, " ")
+          n = split("base stream repo manifest plugin state pipeline notify engine cmd", names, " ")
+          split("0 1 2 2 2 2 3 3 4 5", ranks, " ")
           for (i = 1; i <= n; i++) rank[names[i]] = ranks[i]
           split(file, part, "/")
           top = part[1]; folder = part[2]
