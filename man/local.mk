@@ -8,6 +8,7 @@ dist_man_MANS += \
 	man/holdfast-init.1 \
 	man/holdfast-list.1 \
 	man/holdfast-ls.1 \
+	man/holdfast-notify.1 \
 	man/holdfast-notify.7 \
 	man/holdfast-plugin.3 \
 	man/holdfast-plugins.1 \
@@ -20,6 +21,7 @@ dist_man_MANS += \
 	man/holdfast-source-nginx.7 \
 	man/holdfast-source-systemd.7 \
 	man/holdfast-source-postgres.7 \
+	man/holdfast-status.1 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-local.7 \
 	man/holdfast-target-s3.7 \

@@ -56,6 +56,9 @@ void hf_log(enum hf_log_level level, const char *fmt, ...) HF_PRINTF(2, 3);
 /* A hook called before and after a line is printed, so a progress line can step aside; NULL removes it. */
 void hf_log_set_hook(void (*before)(void), void (*after)(void));
 
+/* Also give each line up to HF_LOG_INFO, whatever the threshold, to fn: without "holdfast: " and the newline. One at a time; NULL removes it. fn must not log. */
+void hf_log_set_sink(void (*fn)(void *ctx, enum hf_log_level level, const char *line), void *ctx);
+
 /* ---- memory (mem.c) ---- */
 void *hf_alloc(size_t n);              /* zeroed; never NULL; n == 0 gives one byte */
 void *hf_realloc(void *p, size_t n);   /* new bytes are not zeroed */

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "engine/engine.h"
+#include "engine/runlog.h"
 
 enum hf_exit { HF_EXIT_OK = 0, HF_EXIT_FAILED = 1, HF_EXIT_USAGE = 2, HF_EXIT_PARTIAL = 3 };
 
@@ -30,6 +31,8 @@ struct hf_cmd {
   bool quiet, json, no_progress;
   int argc; /* the command's own words, its name first; after hf_args_operands the operands only */
   char **argv;
+  bool is_run;          /* hf_cmd_open notes a run of the command: set before it by those that do something */
+  struct hf_run *run;   /* that one, until hf_cmd_end; NULL also where runs are not noted */
   int exit; /* what hf_args_next and hf_args_operands want the exit code to be when they end the command */
 };
 
@@ -85,6 +88,11 @@ void hf_table_print(struct hf_table *t);
 
 /* ---- sessions (open.c): each returns 0, or the exit code of the command, and has then reported what is wrong ---- */
 int hf_cmd_open(struct hf_cmd *c, unsigned flags, const char *target, struct hf_session **out);
+/* Note from here on that the command runs, where hf_cmd_open was not asked to. */
+void hf_cmd_begin(struct hf_cmd *c, const struct hf_session *s);
+/* The end of a command that hf_cmd_open succeeded for: its run ends with this exit code, the session is closed. facts: for the run's log and for who is told (hf_run_end); taken, may be
+ * NULL. Returns code. */
+int hf_cmd_end(struct hf_cmd *c, struct hf_session *s, int code, json_t *facts);
 /* Read the chain and print what is wrong with it. */
 int hf_cmd_chain(struct hf_cmd *c, struct hf_session *s);
 /* What is wrong with the chain, from the given issue on. */
@@ -96,10 +104,10 @@ int hf_cmd_snapshot(struct hf_cmd *c, struct hf_session *s, const char *spec, st
 /* ---- records as JSON (record_out.c) ---- */
 /* What a snapshot's record says, but for the names of chunks: members "seq", "id", "time", "label", "host", "tool", "sources". */
 void hf_out_record(json_t *o, const struct hf_record *r);
-/* An error's text without the "target NAME: " that it may begin with, for where the target is named anyway. */
-const char *hf_out_without_target(const char *name, const char *msg);
 /* The sources' states in a word each, comma-separated: "config, secrets (partial)". Caller frees. */
 char *hf_out_sources(const struct hf_record *r);
+/* For the facts of a run: an array of the sources with their numbers. */
+json_t *hf_out_source_facts(const struct hf_record *r);
 
 /* ---- the commands ---- */
 int hf_cmd_init(struct hf_cmd *c);
@@ -114,5 +122,7 @@ int hf_cmd_restore(struct hf_cmd *c);
 int hf_cmd_verify(struct hf_cmd *c);
 int hf_cmd_sync(struct hf_cmd *c);
 int hf_cmd_drill(struct hf_cmd *c);
+int hf_cmd_status(struct hf_cmd *c);
+int hf_cmd_notify(struct hf_cmd *c);
 
 #endif

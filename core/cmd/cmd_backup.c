@@ -74,7 +74,7 @@ static void print_text(const struct hf_backup_result *res, bool dry) {
     const struct hf_backup_target *t = &res->targets[i];
     if (dry && !t->error) continue;
     printf("target %s: ", t->name);
-    hf_out_text(t->committed ? "committed" : t->error ? hf_out_without_target(t->name, t->error) : "not committed");
+    hf_out_text(t->committed ? "committed" : t->error ? hf_target_message(t->name, t->error) : "not committed");
     putchar('\n');
   }
   if (dry)
@@ -89,6 +89,18 @@ static void print_json(const struct hf_backup_result *res, bool dry) {
   hf_out_record(o, res->record);
   json_object_set_new(o, "targets", targets_json(res));
   hf_out_json(o);
+}
+
+/* What is noted of the run and told. */
+static json_t *facts_of(const struct hf_backup_result *res) {
+  json_t *f = json_object();
+  if (!res->record) return f;
+  json_object_set_new(f, "snapshot", json_integer((json_int_t)res->record->seq));
+  json_object_set_new(f, "snapshot_id", hf_out_string(res->record->id));
+  json_object_set_new(f, "label", hf_out_string(res->record->label));
+  json_object_set_new(f, "sources", hf_out_source_facts(res->record));
+  json_object_set_new(f, "targets", targets_json(res));
+  return f;
 }
 
 int hf_cmd_backup(struct hf_cmd *c) {
@@ -107,6 +119,7 @@ int hf_cmd_backup(struct hf_cmd *c) {
       o.label = optarg;
   }
   if (opt < 0 || !hf_args_operands(c, 0, -1)) return c->exit;
+  c->is_run = !o.dry;
   int code = hf_cmd_open(c, HF_SESSION_WRITE, NULL, &s);
   if (code != 0) return code;
   struct hf_list sources = HF_LIST_INIT;
@@ -125,8 +138,8 @@ int hf_cmd_backup(struct hf_cmd *c) {
       print_text(&res, o.dry);
     code = res.partial ? HF_EXIT_PARTIAL : HF_EXIT_OK;
   }
+  json_t *facts = c->run ? facts_of(&res) : NULL;
   hf_backup_result_free(&res);
   hf_list_free(&sources);
-  hf_session_close(s);
-  return code;
+  return hf_cmd_end(c, s, code, facts);
 }

@@ -39,14 +39,18 @@ static void print_text(const struct hf_record *rec, const struct hf_drill_result
   printf("snapshot %llu: %zu of %zu sources came back as they should; %s\n", (unsigned long long)rec->seq, r->n_sources - r->failed, r->n_sources, took);
 }
 
-static void print_json(const struct hf_record *rec, const struct hf_drill_result *r) {
+static json_t *sources_json(const struct hf_drill_result *r) {
   json_t *sources = json_array();
   for (size_t i = 0; i < r->n_sources; i++) {
     const struct hf_drill_source *d = &r->sources[i];
     json_array_append_new(sources, json_pack("{s:o, s:s, s:o, s:I, s:I, s:f, s:f}", "name", hf_out_string(d->name), "verdict", verdicts[d->verdict], "message", hf_out_string(d->message), "files",
                                              (json_int_t)d->files, "bytes", (json_int_t)d->bytes, "restore_seconds", d->restore_seconds, "verify_seconds", d->verify_seconds));
   }
-  hf_out_json(json_pack("{s:s, s:I, s:s, s:I, s:f, s:o}", "type", "drill", "seq", (json_int_t)rec->seq, "id", rec->id, "failed", (json_int_t)r->failed, "seconds", r->seconds, "sources", sources));
+  return sources;
+}
+
+static void print_json(const struct hf_record *rec, const struct hf_drill_result *r) {
+  hf_out_json(json_pack("{s:s, s:I, s:s, s:I, s:f, s:o}", "type", "drill", "seq", (json_int_t)rec->seq, "id", rec->id, "failed", (json_int_t)r->failed, "seconds", r->seconds, "sources", sources_json(r)));
 }
 
 int hf_cmd_drill(struct hf_cmd *c) {
@@ -69,6 +73,7 @@ int hf_cmd_drill(struct hf_cmd *c) {
   if (opt < 0 || !hf_args_operands(c, 0, -1)) return c->exit;
   if (o.scratch && *o.scratch != '/') return hf_args_wrong(c, "--scratch=%s: an absolute path is wanted", o.scratch);
   for (int i = 1; i < c->argc; i++) hf_list_add(&sources, c->argv[i]);
+  c->is_run = true;
   int code = hf_cmd_open_snapshot(c, c->argc > 0 ? c->argv[0] : "latest", target, &s, &rec);
   if (code != 0) return code;
   int r = hf_drill(s, rec, &o, &res, &e);
@@ -82,8 +87,8 @@ int hf_cmd_drill(struct hf_cmd *c) {
       print_text(rec, &res);
     code = res.failed ? HF_EXIT_FAILED : HF_EXIT_OK;
   }
+  json_t *facts = c->run ? json_pack("{s:I, s:s, s:o}", "snapshot", (json_int_t)rec->seq, "snapshot_id", rec->id, "sources", sources_json(&res)) : NULL;
   hf_drill_result_free(&res);
   hf_record_free(rec);
-  hf_session_close(s);
-  return code;
+  return hf_cmd_end(c, s, code, facts);
 }

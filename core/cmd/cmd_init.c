@@ -33,7 +33,7 @@ static int report(struct hf_cmd *c, struct hf_session *s, bool made) {
         targets, json_pack("{s:o, s:b, s:o}", "name", hf_out_string(t->name), "level", why == NULL, "error", hf_out_string(why)));
     if (!c->json && !c->quiet) {
       printf("target    %s: ", t->name);
-      hf_out_text(why ? hf_out_without_target(t->name, why) : "ready");
+      hf_out_text(why ? hf_target_message(t->name, why) : "ready");
       putchar('\n');
     }
   }

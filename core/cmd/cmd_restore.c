@@ -135,12 +135,16 @@ static int run(struct hf_cmd *c, const struct wish *w) {
   struct hf_record *rec = NULL;
   struct hf_restore_result res = {0};
   struct hf_error e = {0};
+  json_t *facts = NULL;
+  bool ask = w->in_place && !w->yes;
+  c->is_run = !ask;
   int code = hf_cmd_open_snapshot(c, c->argv[0], w->target, &s, &rec);
   if (code != 0) return code;
-  if (w->in_place && !w->yes && !answer_is_yes(rec, &w->sources)) {
+  if (ask && !answer_is_yes(rec, &w->sources)) {
     hf_fail(&e, HOLDFAST_E_CANCELED, "the answer was not yes: nothing was changed");
     code = hf_out_error(c, &e);
   } else {
+    if (ask) hf_cmd_begin(c, s);
     struct hf_restore_options o = {.sources = &w->sources,
                                    .patterns = &w->patterns,
                                    .to = w->to,
@@ -159,10 +163,13 @@ static int run(struct hf_cmd *c, const struct wish *w) {
       code = res.lost || res.problems ? HF_EXIT_PARTIAL : HF_EXIT_OK;
     }
   }
+  if (c->run) {
+    facts = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:o}", "snapshot", (json_int_t)rec->seq, "snapshot_id", rec->id, "files", (json_int_t)res.files, "bytes", (json_int_t)res.bytes, "lost", (json_int_t)res.lost,
+                      "problems", (json_int_t)res.problems, "safety", hf_out_list(&res.safety));
+  }
   hf_list_free(&res.safety);
   hf_record_free(rec);
-  hf_session_close(s);
-  return code;
+  return hf_cmd_end(c, s, code, facts);
 }
 
 int hf_cmd_restore(struct hf_cmd *c) {

@@ -17,6 +17,16 @@ static void print_target(const struct hf_cmd *c, struct hf_table *table, const s
   hf_table_add(table, "%llu", (unsigned long long)t->failed);
 }
 
+/* What is noted of the run and told. */
+static json_t *targets_json(const struct hf_sync_result *r) {
+  json_t *a = json_array();
+  for (size_t i = 0; i < r->n_targets; i++) {
+    const struct hf_sync_target *t = &r->targets[i];
+    if (t->name) json_array_append_new(a, json_pack("{s:s, s:I, s:I, s:I}", "name", t->name, "copied", (json_int_t)t->copied, "bytes", (json_int_t)t->bytes, "failed", (json_int_t)t->failed));
+  }
+  return a;
+}
+
 int hf_cmd_sync(struct hf_cmd *c) {
   static const struct option longs[] = {{"dry-run", no_argument, NULL, 'n'}, {"target", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
   struct hf_sync_options o = {.copied = copied};
@@ -29,6 +39,7 @@ int hf_cmd_sync(struct hf_cmd *c) {
     if (k == 't') o.only = optarg;
   }
   if (k < 0 || !hf_args_operands(c, 0, 0)) return c->exit;
+  c->is_run = !o.dry;
   int code = hf_cmd_open(c, HF_SESSION_WRITE, NULL, &s);
   if (code != 0) return code;
   if (o.only && !hf_manifest_find_target(s->manifest, o.only)) {
@@ -51,7 +62,7 @@ int hf_cmd_sync(struct hf_cmd *c) {
   }
   hf_table_print(&table);
   if (code == 0 && s->n_unopened) code = HF_EXIT_PARTIAL;
+  json_t *facts = c->run ? json_pack("{s:o}", "targets", targets_json(&res)) : NULL;
   hf_sync_result_free(&res);
-  hf_session_close(s);
-  return code;
+  return hf_cmd_end(c, s, code, facts);
 }

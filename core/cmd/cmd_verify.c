@@ -64,7 +64,7 @@ static void print_text(const struct hf_session *s, const struct hf_verify_option
     puts("no findings");
 }
 
-static void print_json(const struct hf_session *s, const struct hf_verify_result *r) {
+static json_t *targets_json(const struct hf_verify_result *r) {
   json_t *targets = json_array();
   for (size_t i = 0; i < r->n_targets; i++) {
     const struct hf_verify_target *v = &r->targets[i];
@@ -73,11 +73,15 @@ static void print_json(const struct hf_session *s, const struct hf_verify_result
                                              (json_int_t)v->missing, "damaged", (json_int_t)v->damaged, "extra",
                                              (json_int_t)v->extra, "read", (json_int_t)v->read));
   }
+  return targets;
+}
+
+static void print_json(const struct hf_session *s, const struct hf_verify_result *r) {
   hf_out_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "type", "verify", "findings",
                         (json_int_t)r->findings, "issues", (json_int_t)s->n_issues, "tampering", (json_int_t)tampering(s),
                         "unopened", (json_int_t)s->n_unopened, "snapshots", (json_int_t)r->snapshots, "packs",
                         (json_int_t)r->packs, "chunks", (json_int_t)r->chunks, "recipes", (json_int_t)r->recipes, "seconds",
-                        r->seconds, "targets", targets));
+                        r->seconds, "targets", targets_json(r)));
 }
 
 int hf_cmd_verify(struct hf_cmd *c) {
@@ -103,6 +107,8 @@ int hf_cmd_verify(struct hf_cmd *c) {
       return hf_args_wrong(c, "--read=%s: a number above 0 and up to 100 is wanted", optarg);
   }
   if (opt < 0 || !hf_args_operands(c, 0, 0)) return c->exit;
+  c->is_run = true;
+  json_t *facts = NULL;
   int code = hf_cmd_open(c, HF_SESSION_READ, target, &s);
   if (code != 0) return code;
   code = hf_cmd_chain(c, s);
@@ -120,8 +126,9 @@ int hf_cmd_verify(struct hf_cmd *c) {
         print_text(s, &o, &res);
       code = res.findings || tampering(s) ? HF_EXIT_FAILED : s->n_unopened ? HF_EXIT_PARTIAL : HF_EXIT_OK;
     }
+    if (c->run)
+      facts = json_pack("{s:I, s:I, s:I, s:o}", "snapshots", (json_int_t)res.snapshots, "findings", (json_int_t)res.findings, "tampering", (json_int_t)tampering(s), "targets", targets_json(&res));
     hf_verify_result_free(&res);
   }
-  hf_session_close(s);
-  return code;
+  return hf_cmd_end(c, s, code, facts);
 }

@@ -10,8 +10,10 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_init.c \
 	core/cmd/cmd_list.c \
 	core/cmd/cmd_ls.c \
+	core/cmd/cmd_notify.c \
 	core/cmd/cmd_plugins.c \
 	core/cmd/cmd_restore.c \
+	core/cmd/cmd_status.c \
 	core/cmd/cmd_sync.c \
 	core/cmd/cmd_verify.c \
 	core/cmd/entry_out.c \

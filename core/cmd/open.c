@@ -15,11 +15,27 @@ static bool manifest_is_wrong(const char *file, const struct hf_error *err) {
   return wrong;
 }
 
+void hf_cmd_begin(struct hf_cmd *c, const struct hf_session *s) {
+  if (!hf_state_is_temporary(s->state)) c->run = hf_run_begin(s->manifest, c->command->name);
+}
+
 int hf_cmd_open(struct hf_cmd *c, unsigned flags, const char *target, struct hf_session **out) {
   struct hf_error e = {0};
-  if (hf_session_open(c->manifest, flags, target, out, &e) == 0) return 0;
+  if (hf_session_open(c->manifest, flags, target, out, &e) == 0) {
+    if (c->is_run) hf_cmd_begin(c, *out);
+    return 0;
+  }
   int code = hf_out_error(c, &e);
-  return manifest_is_wrong(c->manifest, &e) ? HF_EXIT_USAGE : code;
+  if (manifest_is_wrong(c->manifest, &e)) return HF_EXIT_USAGE;
+  if (c->is_run && code != HF_EXIT_USAGE) hf_run_failed(c->manifest, c->command->name, flags & HF_SESSION_WRITE, &e);
+  return code;
+}
+
+int hf_cmd_end(struct hf_cmd *c, struct hf_session *s, int code, json_t *facts) {
+  hf_run_end(c->run, code, facts);
+  c->run = NULL;
+  hf_session_close(s);
+  return code;
 }
 
 void hf_cmd_issues(const struct hf_cmd *c, const struct hf_session *s, size_t from) {
@@ -54,6 +70,5 @@ int hf_cmd_open_snapshot(struct hf_cmd *c, const char *spec, const char *target,
   if (r != 0) return r;
   r = hf_cmd_chain(c, *s);
   if (r == 0) r = hf_cmd_snapshot(c, *s, spec, rec);
-  if (r != 0) hf_session_close(*s);
-  return r;
+  return r != 0 ? hf_cmd_end(c, *s, r, NULL) : 0;
 }

@@ -40,7 +40,7 @@ void hf_out_text(const char *s) {
 }
 
 void hf_out_json(json_t *o) {
-  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+  char *text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
   if (text)
     puts(text);
   else
@@ -51,6 +51,7 @@ void hf_out_json(json_t *o) {
 
 int hf_out_error(const struct hf_cmd *c, const struct hf_error *err) {
   hf_out_progress_end();
+  hf_run_error(c->run, err);
   HF_CLEANUP(hf_freep) char *shown = hf_printable(err->msg, strlen(err->msg));
   hf_log(HF_LOG_ERROR, "%s", shown);
   /* cat's standard output is data. */

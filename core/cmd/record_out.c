@@ -56,12 +56,6 @@ void hf_out_record(json_t *o, const struct hf_record *r) {
   json_object_set_new(o, "sources", sources);
 }
 
-const char *hf_out_without_target(const char *name, const char *msg) {
-  size_t n = strlen(name);
-  return strncmp(msg, "target ", 7) == 0 && strncmp(msg + 7, name, n) == 0 && strncmp(msg + 7 + n, ": ", 2) == 0 ? msg + 9 + n
-                                                                                                                 : msg;
-}
-
 char *hf_out_sources(const struct hf_record *r) {
   struct hf_buf b = HF_BUF_INIT;
   for (size_t i = 0; i < r->n_sources; i++) {
@@ -70,4 +64,15 @@ char *hf_out_sources(const struct hf_record *r) {
     hf_buf_addf(&b, "%s%s%s%s%s", i ? ", " : "", rs->name, complete ? "" : " (", complete ? "" : rs->status, complete ? "" : ")");
   }
   return hf_buf_take(&b);
+}
+
+json_t *hf_out_source_facts(const struct hf_record *r) {
+  json_t *a = json_array();
+  for (size_t i = 0; i < r->n_sources; i++) {
+    const struct hf_record_source *x = &r->sources[i];
+    json_array_append_new(a, json_pack("{s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", hf_out_string(x->name), "status", x->status, "error", hf_out_string(x->error), "files", (json_int_t)x->files,
+                                       "bytes", (json_int_t)x->bytes, "bytes_read", (json_int_t)x->bytes_read, "bytes_new", (json_int_t)x->bytes_new, "bytes_stored", (json_int_t)x->bytes_stored, "problems",
+                                       (json_int_t)x->n_problems, "seconds", (json_int_t)(x->finished - x->started)));
+  }
+  return a;
 }

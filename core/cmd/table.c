@@ -38,6 +38,13 @@ const struct hf_command hf_commands[] = {
      "  -n, --dry-run        count what would be copied\n"
      "      --target TARGET  this target only\n",
      hf_cmd_sync},
+    {"status", "tell how the backups stand, for people and for monitoring", "[--quick] [--nagios] [--prometheus FILE] [--notify]",
+     "      --quick            list no packs at the targets\n"
+     "      --nagios           print what a Nagios plugin prints\n"
+     "      --prometheus FILE  write metrics to FILE; - is standard output\n"
+     "      --notify           send alarms to the channels of the manifest\n",
+     hf_cmd_status},
+    {"notify", "list the channels, or send a test message through them", "[--test] [NAME...]", "      --test  send a message\n", hf_cmd_notify},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

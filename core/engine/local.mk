@@ -18,16 +18,26 @@ libcore_a_SOURCES += \
 	core/engine/init.c \
 	core/engine/live.c \
 	core/engine/live.h \
+	core/engine/metrics.c \
+	core/engine/notify.c \
+	core/engine/notify.h \
 	core/engine/read.c \
 	core/engine/recipients.c \
 	core/engine/repo_lock.c \
 	core/engine/restore.c \
 	core/engine/restore_impl.h \
 	core/engine/restore_tree.c \
+	core/engine/runlog.c \
+	core/engine/runlog.h \
 	core/engine/safety.c \
 	core/engine/select.c \
 	core/engine/session.c \
 	core/engine/session.h \
+	core/engine/status.c \
+	core/engine/status.h \
+	core/engine/status_host.c \
+	core/engine/status_impl.h \
+	core/engine/status_level.c \
 	core/engine/sync.c \
 	core/engine/sync.h \
 	core/engine/verify.c \
