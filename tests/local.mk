@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	tests/unit/test_local \
 	tests/unit/test_manifest \
 	tests/unit/test_nginx_parse \
+	tests/unit/test_notify \
 	tests/unit/test_pack \
 	tests/unit/test_place \
 	tests/unit/test_postgres_physical \
@@ -34,6 +35,7 @@ UNIT_TESTS = \
 	tests/unit/test_redis_parts \
 	tests/unit/test_repo \
 	tests/unit/test_rsync \
+	tests/unit/test_runs \
 	tests/unit/test_s3 \
 	tests/unit/test_select \
 	tests/unit/test_settings \
@@ -121,6 +123,7 @@ INTEGRATION_TESTS = \
 	tests/integration/lint.sh \
 	tests/integration/listed.sh \
 	tests/integration/manifest.sh \
+	tests/integration/notify.sh \
 	tests/integration/plugin.sh \
 	tests/integration/reader.sh \
 	tests/integration/roundtrip.sh \
@@ -136,6 +139,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_redis.sh \
 	tests/integration/source_sqlite.sh \
 	tests/integration/source_systemd.sh \
+	tests/integration/status.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/target_rsync.sh \
@@ -145,6 +149,7 @@ INTEGRATION_TESTS = \
 
 # What they source beside lib.sh: each starts a real server.
 INTEGRATION_SUPPORT = \
+	tests/integration/server_listeners.sh \
 	tests/integration/server_nginx.sh \
 	tests/integration/server_postgres.sh \
 	tests/integration/server_redis.sh \

@@ -36,7 +36,7 @@ settle() {
       *) mygpg --armor --export "$key" "$third" ;;
     esac >"$R/$name"
   done
-  for name in $(awk -F ' *= *' '$1 ~ /-file$/ && $1 != "environment-file" && $1 != "exclude-file" { print $2 }' "$M"); do
+  for name in $(awk -F ' *= *' '$1 ~ /^[a-z].*-file$/ && $1 != "environment-file" && $1 != "exclude-file" { print $2 }' "$M"); do
     mkdir -p "${name%/*}"
     echo hush >"$name"
     chmod 600 "$name"
