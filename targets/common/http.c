@@ -257,7 +257,7 @@ static bool set_request(struct transfer *t, CURL *c, struct curl_slist *headers,
   SET(NOPROGRESS, 0L);
   if (strcmp(rq->method, "HEAD") == 0) {
     SET(NOBODY, 1L);
-  } else if (strcmp(rq->method, "PUT") == 0 || strcmp(rq->method, "POST") == 0) {
+  } else if (strcmp(rq->method, "PUT") == 0 || strcmp(rq->method, "POST") == 0 || strcmp(rq->method, "PATCH") == 0) {
     SET(UPLOAD, 1L);
     SET(CUSTOMREQUEST, rq->method);
     SET(INFILESIZE_LARGE, (curl_off_t)rq->size);

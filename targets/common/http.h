@@ -50,11 +50,11 @@ const char *hft_response_header(const struct hft_response *rs, const char *name)
 
 /* Zero it, then set what is wanted. */
 struct hft_request {
-  const char *method; /* GET, HEAD, PUT, POST, DELETE */
+  const char *method; /* GET, HEAD, PUT, POST, PATCH, DELETE */
   const char *url;
   const struct hft_header *headers; /* Host, Content-Length and Expect are made here, Content-Type never */
   size_t n_headers;
-  const void *body; /* of PUT and POST; with its size */
+  const void *body; /* of PUT, POST and PATCH; with its size */
   uint64_t size;
   /* A response with a code of 200 to 299: begin (may be NULL) is called once, when its headers are there; then the body goes to sink. A negative
    * status from either ends the request with that status. Without a sink the body is kept in the response. */
