@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LTLIBRARIES += targets/common/libhft.la
 targets_common_libhft_la_SOURCES = \
+	targets/common/crc32c.c \
+	targets/common/crc32c.h \
 	targets/common/digest.c \
 	targets/common/digest.h \
 	targets/common/http.c \
