@@ -30,6 +30,16 @@ int hft_bad_key(const struct holdfast_host *host, const char *key) {
   return holdfast_fail(host, HOLDFAST_E_FAILED, "not a key: %s", shown);
 }
 
+int hft_prefix_check(const struct holdfast_host *host, const char *prefix) {
+  size_t n = strlen(prefix);
+  char folder[HFT_KEY_MAX + 1];
+  if (n == 0) return HOLDFAST_OK;
+  if (n > HFT_KEY_MAX || prefix[n - 1] != '/') return holdfast_fail(host, HOLDFAST_E_UNSUPPORTED, "a prefix ends in a slash: %.600s", prefix);
+  memcpy(folder, prefix, n - 1);
+  folder[n - 1] = '\0';
+  return hft_key_ok(folder) ? HOLDFAST_OK : hft_bad_key(host, prefix);
+}
+
 int hft_no_memory(const struct holdfast_host *host) { return holdfast_fail(host, HOLDFAST_E_TRANSIENT, "out of memory"); }
 
 int hft_read_file(const struct holdfast_host *host, const char *path, bool missing_ok, char **out) {

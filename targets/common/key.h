@@ -17,6 +17,9 @@ bool hft_key_ok(const char *s);
 /* The status for a key that is not one, with a message. */
 int hft_bad_key(const struct holdfast_host *host, const char *key);
 
+/* HOLDFAST_OK for a prefix of a listing, which is "" or a key with a slash behind it; or a status, with a message. */
+int hft_prefix_check(const struct holdfast_host *host, const char *prefix);
+
 int hft_no_memory(const struct holdfast_host *host);
 
 /* The whole of a small file (at most 1 MiB) as a text, which the caller frees. *out is NULL when there is none and missing_ok. HOLDFAST_E_AUTH: it

@@ -116,6 +116,20 @@ void hft_printable(char *out, size_t cap, const char *text) {
   out[n] = '\0';
 }
 
+bool hft_number(const char *s, uint64_t *out) {
+  size_t n = s ? strspn(s, "0123456789") : 0;
+  if (n == 0 || n > 19 || s[n]) return false;
+  *out = strtoull(s, NULL, 10);
+  return true;
+}
+
+bool hft_content_range(const char *s, uint64_t *first, uint64_t *last, uint64_t *total) {
+  char a[24], b[24], c[24];
+  int end = 0;
+  if (!s || sscanf(s, "bytes %20[0-9]-%20[0-9]/%20[0-9]%n", a, b, c, &end) != 3 || s[end]) return false;
+  return hft_number(a, first) && hft_number(b, last) && hft_number(c, total) && *first <= *last && *last < *total;
+}
+
 void hft_time_format(char out[HFT_TIME], int64_t t) {
   struct tm tm;
   time_t when = (time_t)t;

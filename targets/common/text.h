@@ -35,6 +35,11 @@ bool hft_decode(char *s);
 /* Copy text into out, at most cap - 1 bytes of it, on one line and without control characters: what a server says, made fit for a message. */
 void hft_printable(char *out, size_t cap, const char *text);
 
+/* Decimal digits and nothing else, at most 19 of them. False, too, for NULL. */
+bool hft_number(const char *s, uint64_t *out);
+/* The numbers of "bytes A-B/C", the Content-Range of a part; false when it is not that. */
+bool hft_content_range(const char *s, uint64_t *first, uint64_t *last, uint64_t *total);
+
 /* Seconds since 1970 as 2026-11-20T12:00:00Z. */
 #define HFT_TIME 32
 void hft_time_format(char out[HFT_TIME], int64_t t);

@@ -10,21 +10,6 @@
 #include "../common/digest.h"
 #include "s3.h"
 
-/* Decimal digits and nothing else. */
-static bool number(const char *s, uint64_t *out) {
-  size_t n = s ? strspn(s, "0123456789") : 0;
-  if (n == 0 || n > 19 || s[n]) return false;
-  *out = strtoull(s, NULL, 10);
-  return true;
-}
-
-bool hf_s3_content_range(const char *s, uint64_t *first, uint64_t *last, uint64_t *total) {
-  char a[24], b[24], c[24];
-  int end = 0;
-  if (!s || sscanf(s, "bytes %20[0-9]-%20[0-9]/%20[0-9]%n", a, b, c, &end) != 3 || s[end]) return false;
-  return number(a, first) && number(b, last) && number(c, total) && *first <= *last && *last < *total;
-}
-
 struct getting {
   struct s3 *t;
   const char *key;
@@ -43,10 +28,10 @@ static int begin(void *ctx, const struct hft_response *rs) {
   const char *length = hft_response_header(rs, "content-length");
   if (!g->ranged) {
     if (rs->code != 200) return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server answers %d where a whole object was asked for", g->key, rs->code);
-    g->left = number(length, &size) ? size : UINT64_MAX;
+    g->left = hft_number(length, &size) ? size : UINT64_MAX;
     return HOLDFAST_OK;
   }
-  if (rs->code != 206 || !hf_s3_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) || first != g->offset)
+  if (rs->code != 206 || !hft_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) || first != g->offset)
     return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server does not give the part that was asked for (%d)", g->key, rs->code);
   g->left = last - first + 1;
   if (g->length != UINT64_MAX ? g->left != g->length : last + 1 != total)
@@ -133,7 +118,7 @@ int hf_s3_stat(void *handle, const char *key, struct holdfast_stat *out) {
   if (status == HOLDFAST_OK) {
     const char *said = hft_response_header(&rs, "x-amz-meta-sha256"), *computed = hft_response_header(&rs, "x-amz-checksum-sha256");
     bool known = said && strspn(said, "0123456789abcdef") == 64 && !said[64], checked = computed && hft_base64_hex(computed, sum);
-    if (!number(hft_response_header(&rs, "content-length"), &size))
+    if (!hft_number(hft_response_header(&rs, "content-length"), &size))
       status = holdfast_fail(t->host, HOLDFAST_E_FAILED, "%s: the server does not tell its size", key);
     else if (known && checked && strcmp(said, sum) != 0)
       status = holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s: the server computed the SHA-256 %s, and was told %s when it was stored", key, sum, said);

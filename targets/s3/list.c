@@ -21,16 +21,6 @@ int hf_s3_page_get(struct s3 *t, const char *query, struct s3_page *out) {
   return status;
 }
 
-int hf_s3_prefix_check(const struct s3 *t, const char *prefix) {
-  size_t n = strlen(prefix);
-  char folder[HFT_KEY_MAX + 1];
-  if (n == 0) return HOLDFAST_OK;
-  if (n > HFT_KEY_MAX || prefix[n - 1] != '/') return holdfast_fail(t->host, HOLDFAST_E_UNSUPPORTED, "a prefix ends in a slash: %.600s", prefix);
-  memcpy(folder, prefix, n - 1);
-  folder[n - 1] = '\0';
-  return hft_key_ok(folder) ? HOLDFAST_OK : hft_bad_key(t->host, prefix);
-}
-
 int hf_s3_listed(const struct s3 *t, const char *prefix, const struct s3_entry *e, holdfast_lister lister, void *ctx) {
   /* A server that lists what was not asked for may leave out what was. */
   if (strncmp(e->key, prefix, strlen(prefix)) != 0)
@@ -52,7 +42,7 @@ int hf_s3_list(void *handle, const char *prefix, holdfast_lister lister, void *c
   struct s3 *t = handle;
   char *token = NULL;
   bool more = true;
-  int status = hf_s3_prefix_check(t, prefix);
+  int status = hft_prefix_check(t->host, prefix);
   if (status == HOLDFAST_OK && t->as_of) return hf_s3_list_as_of(t, prefix, lister, ctx);
   while (status == HOLDFAST_OK && more) {
     struct s3_page p;

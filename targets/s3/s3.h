@@ -140,8 +140,6 @@ int hf_s3_get(void *handle, const char *key, uint64_t offset, uint64_t length, h
 int hf_s3_stat(void *handle, const char *key, struct holdfast_stat *out);
 int hf_s3_list(void *handle, const char *prefix, holdfast_lister lister, void *ctx);
 int hf_s3_remove(void *handle, const char *const *keys, size_t n, int *statuses);
-/* The digits of "bytes A-B/C"; false when it is not that. */
-bool hf_s3_content_range(const char *s, uint64_t *first, uint64_t *last, uint64_t *total);
 
 /* ---- page.c: one page of a listing, read and checked before anything of it is used ---- */
 struct s3_entry {
@@ -168,8 +166,6 @@ void hf_s3_page_free(struct s3_page *p);
 int hf_s3_page_get(struct s3 *t, const char *query, struct s3_page *out);
 /* Hand one entry to the lister, if it is below the prefix and its key can be one of ours. */
 int hf_s3_listed(const struct s3 *t, const char *prefix, const struct s3_entry *e, holdfast_lister lister, void *ctx);
-/* HOLDFAST_OK, or a status for a prefix that is none. */
-int hf_s3_prefix_check(const struct s3 *t, const char *prefix);
 
 /* ---- versions.c: the bucket as it was at as_of ---- */
 int hf_s3_list_as_of(struct s3 *t, const char *prefix, holdfast_lister lister, void *ctx);

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     uint64_t first, last, total;
     int64_t t;
     char shown[40];
-    if (hf_s3_content_range(text, &first, &last, &total)) must(first <= last && last < total);
+    if (hft_content_range(text, &first, &last, &total)) must(first <= last && last < total);
     if (hft_time_parse(text, &t)) hft_time_format(shown, t);
     (void)hft_time_http(text, &t);
     hft_printable(shown, sizeof shown, text);

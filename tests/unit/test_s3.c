@@ -260,10 +260,10 @@ static void ranges(void **state) {
   static const char *const bad[] = {
       "", "bytes 1-2", "bytes 1-2/*", "bytes 2-1/9", "bytes 1-9/9", "bytes 1-2/9 ", "items 1-2/9", "bytes -1-2/9", "bytes 99999999999999999999-2/9"};
   uint64_t a, b, c;
-  assert_true(hf_s3_content_range("bytes 1-2/9", &a, &b, &c) && a == 1 && b == 2 && c == 9);
-  assert_false(hf_s3_content_range(NULL, &a, &b, &c));
+  assert_true(hft_content_range("bytes 1-2/9", &a, &b, &c) && a == 1 && b == 2 && c == 9);
+  assert_false(hft_content_range(NULL, &a, &b, &c));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (hf_s3_content_range(bad[i], &a, &b, &c)) fail_msg("%s", bad[i]);
+    if (hft_content_range(bad[i], &a, &b, &c)) fail_msg("%s", bad[i]);
 }
 
 /* ---- keys ---- */
