@@ -4,6 +4,10 @@ pkgconfig_DATA = etc/holdfast.pc
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	etc/examples/app-host.ini \
+	etc/examples/gcs-lifecycle.json \
+	etc/examples/gcs-role-admin.yaml \
+	etc/examples/gcs-role-host.yaml \
+	etc/examples/gcs-role-locks.yaml \
 	etc/examples/s3-lifecycle.json \
 	etc/examples/s3-policy-admin.json \
 	etc/examples/s3-policy-host.json \

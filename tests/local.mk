@@ -262,6 +262,7 @@ TEST_PLUGINS = \
 	plugins/redis \
 	plugins/sqlite \
 	plugins/systemd \
+	targets/gcs \
 	targets/local \
 	targets/rsync \
 	targets/s3
