@@ -142,6 +142,7 @@ INTEGRATION_TESTS = \
 	tests/integration/status.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
+	tests/integration/target_gcs.sh \
 	tests/integration/target_rsync.sh \
 	tests/integration/target_s3.sh \
 	tests/integration/targets.sh \
@@ -270,8 +271,8 @@ AM_TESTS_ENVIRONMENT = \
 	SRCDIR='$(abs_top_srcdir)'; BUILDDIR='$(abs_top_builddir)'; \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH=; \
 	for plugin in $(TEST_PLUGINS); do HOLDFAST_PLUGIN_PATH="$$HOLDFAST_PLUGIN_PATH$${HOLDFAST_PLUGIN_PATH:+:}$(abs_top_builddir)/$$plugin/.libs"; done; \
-	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; \
-	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
+	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; NPM_DIR='$(abs_top_builddir)/npm'; \
+	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS NPM_DIR; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
 
 # For scripts outside the test run: eval "`make -s test-env`"
 test-env:

@@ -4,11 +4,12 @@
  *
  * usage: target_call PLUGIN.so [KEY=VALUE ...] -- OPERATION ...
  * Operations, each one argument, all but "probe" on one instance: "open", "init" (open with create), "probe", "put KEY TEXT", "create KEY TEXT",
- * "putfile KEY FILE", "get KEY [OFFSET LENGTH]", "stat KEY", "list PREFIX", "remove KEY ...", "caps". Each prints a line: the operation, the status
+ * "putfile KEY FILE", "get KEY [OFFSET LENGTH]", "stat KEY", "list PREFIX", "remove KEY ...", "extend KEY ...", "caps". Each prints a line: the operation, the status
  * by name, what came back or the message. Stops at an open that fails.
  */
 #include <dlfcn.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,8 +151,8 @@ static int operate(const struct holdfast_target_plugin *p, void *h, char **w, si
     if (status == 0) add(out, text, strlen(text));
     return status;
   }
-  if (strcmp(w[0], "remove") == 0) {
-    int status = p->remove(h, (const char *const *)w + 1, n - 1, statuses);
+  if (strcmp(w[0], "remove") == 0 || strcmp(w[0], "extend") == 0) {
+    int status = (*w[0] == 'r' ? p->remove : p->extend)(h, (const char *const *)w + 1, n - 1, statuses);
     for (size_t i = 0; i < n - 1; i++) snprintf(text, sizeof text, "%s%s", i ? "," : "", name_of(statuses[i])), add(out, text, strlen(text));
     return status;
   }
@@ -187,8 +188,10 @@ int main(int argc, char **argv) {
     if (strcmp(w[0], "open") == 0 || strcmp(w[0], "init") == 0) status = p->open(&host, v, w[0][0] == 'i', &h);
     else if (strcmp(w[0], "probe") == 0) status = p->probe(&host, v);
     else status = operate(p, h, w, n, &out);
-    printf("%s: %s %s%s%s\n", w[0], name_of(status), status == 0 || !strcmp(w[0], "remove") ? out.p : "",
-           status && *out.p && !strcmp(w[0], "remove") ? " " : "", status || !strcmp(w[0], "probe") ? message : "");
+    /* A list of statuses is shown also when some are bad. */
+    bool listed = strcmp(w[0], "remove") == 0 || strcmp(w[0], "extend") == 0;
+    printf("%s: %s %s%s%s\n", w[0], name_of(status), status == 0 || listed ? out.p : "", status && *out.p && listed ? " " : "",
+           status || !strcmp(w[0], "probe") ? message : "");
     free(out.p);
     free(op);
     if (!h && status != 0) return 1;
