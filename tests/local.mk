@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	tests/unit/test_files_pattern \
 	tests/unit/test_files_restore \
 	tests/unit/test_files_walk \
+	tests/unit/test_gcs \
 	tests/unit/test_ingest \
 	tests/unit/test_io \
 	tests/unit/test_loader \
@@ -100,6 +101,8 @@ tests_unit_test_postgres_logical_LDADD = $(plugins_postgres_postgres_la_OBJECTS)
 tests_unit_test_postgres_physical_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_postgres_physical_LDADD = $(plugins_postgres_postgres_la_OBJECTS) plugins/common/libhfp.la $(LIBPQ_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 
+tests_unit_test_gcs_CPPFLAGS = $(PLUGIN_CPPFLAGS) $(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_gcs_LDADD = $(targets_gcs_gcs_la_OBJECTS) $(HFT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sigv4_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -170,6 +173,7 @@ tests_integration_target_call_LDADD = $(DL_LIBS)
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_exec_env \
+	tests/fuzz/fuzz_gcs \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_manifest \
 	tests/fuzz/fuzz_nginx \
@@ -217,6 +221,9 @@ tests_fuzz_fuzz_redis_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_rsync_CPPFLAGS = $(tests_unit_test_rsync_CPPFLAGS)
 tests_fuzz_fuzz_rsync_LDADD = $(targets_rsync_rsync_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
 tests_fuzz_fuzz_rsync_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_gcs_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_gcs_LDADD = $(targets_gcs_gcs_la_OBJECTS) $(HFT_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_gcs_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_s3_LDFLAGS = $(FUZZ_LINK)

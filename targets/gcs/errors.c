@@ -1,6 +1,7 @@
 /* errors.c - what the errors of Google Cloud Storage mean.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,7 @@ int hf_gcs_class(int http, const struct gcs_error *e, const char **hint) {
 }
 
 void hf_gcs_error_read(const char *json, size_t n, struct gcs_error *out) {
+  char words[100] = "";
   *out = (struct gcs_error){.reason = ""};
   json_t *doc = json_loadb(json, n, JSON_REJECT_DUPLICATES, NULL);
   const json_t *error = json_object_get(doc, "error"), *item;
@@ -115,7 +117,10 @@ void hf_gcs_error_read(const char *json, size_t n, struct gcs_error *out) {
   if (reason) hft_printable(out->reason, sizeof out->reason, reason);
   json_decref(doc);
   /* The end of an upload answers with bare words. What is longer is a proxy's page, and says nothing. */
-  if (!message && n > 0 && n < 100 && json[0] != '<' && json[0] != '{') hft_printable(out->message, sizeof out->message, json);
+  if (!message && n > 0 && n < sizeof words && isalpha((unsigned char)json[0])) {
+    memcpy(words, json, n);
+    hft_printable(out->message, sizeof out->message, words);
+  }
 }
 
 void hf_gcs_permission(const char *message, char *out, size_t cap) {

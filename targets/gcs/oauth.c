@@ -227,11 +227,11 @@ static int by_exchange(struct gcs *t, const struct gcs_credentials *c, const cha
 static bool impersonated(const char *text, size_t n, char **token, int64_t *expires, const char **why) {
   json_t *doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
   const char *s = json_string_value(json_object_get(doc, "accessToken")), *until = json_string_value(json_object_get(doc, "expireTime"));
-  *why = !json_is_object(doc)                            ? "it is no JSON object"
-         : !s || !*s || strpbrk(s, "\r\n")               ? "accessToken is missing"
-         : !until || !hft_time_parse(until, expires)     ? "expireTime is missing, or no time"
-         : !(*token = strdup(s))                         ? "out of memory"
-                                                         : NULL;
+  *why = !json_is_object(doc)                        ? "it is no JSON object"
+         : !s || !*s || strpbrk(s, "\r\n")           ? "accessToken is missing"
+         : !until || !hft_time_parse(until, expires) ? "expireTime is missing, or no time"
+         : !(*token = strdup(s))                     ? "out of memory"
+                                                     : NULL;
   json_decref(doc);
   return !*why;
 }
