@@ -24,6 +24,8 @@ bool hft_key_ok(const char *s) {
   }
 }
 
+bool hft_key_is_pack(const char *key) { return strncmp(key, "packs/", 6) == 0 || strstr(key, "/packs/"); }
+
 int hft_bad_key(const struct holdfast_host *host, const char *key) {
   char shown[HFT_KEY_MAX + 1];
   hft_printable(shown, sizeof shown, key);

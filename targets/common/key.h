@@ -14,6 +14,8 @@
 
 /* True if s is a key: parts of [A-Za-z0-9._-] with a slash between them, none "." or "..", at most HFT_KEY_MAX bytes. */
 bool hft_key_ok(const char *s);
+/* Is it the key of a pack? Those are what is large and rarely read; the rest is read at every run and stays at hand. */
+bool hft_key_is_pack(const char *key);
 /* The status for a key that is not one, with a message. */
 int hft_bad_key(const struct holdfast_host *host, const char *key);
 

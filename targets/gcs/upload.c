@@ -15,16 +15,13 @@
 
 #include "gcs.h"
 
-/* Packs are what is large and rarely read; the rest is read at every run and stays at hand. */
-static bool is_pack(const char *key) { return strncmp(key, "packs/", 6) == 0 || strstr(key, "/packs/"); }
-
 /* The object as it shall be, to be freed; NULL when out of memory. The service refuses bytes that have other sums. */
 static char *metadata(const struct gcs *t, const struct holdfast_object *o, const struct gcs_sums *sums, const char *nonce) {
   char until[HFT_TIME];
   json_t *doc = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "name", o->key, "contentType", "application/octet-stream", "crc32c", sums->crc32c, "metadata",
                           "sha256", o->sha256, "holdfast-try", nonce);
   if (doc && *sums->md5) json_object_set_new(doc, "md5Hash", json_string(sums->md5));
-  if (doc && t->storage_class && is_pack(o->key)) json_object_set_new(doc, "storageClass", json_string(t->storage_class));
+  if (doc && t->storage_class && hft_key_is_pack(o->key)) json_object_set_new(doc, "storageClass", json_string(t->storage_class));
   if (doc && t->mode) {
     hft_time_format(until, (int64_t)time(NULL) + t->retain);
     json_object_set_new(doc, "retention", json_pack("{s:s, s:s}", "mode", t->mode, "retainUntilTime", until));

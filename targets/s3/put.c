@@ -9,9 +9,6 @@
 
 #define PROOF_MAX (64u << 10) /* an object this small is sent twice once, to see whether the service keeps its word */
 
-/* Packs are what is large and rarely read; the rest is read at every run and stays at hand. */
-static bool is_pack(const char *key) { return strncmp(key, "packs/", 6) == 0 || strstr(key, "/packs/"); }
-
 struct headers {
   char base64[HFT_BASE64], md5[HFT_BASE64], until[HFT_TIME];
 };
@@ -20,7 +17,7 @@ static int add_headers(struct s3 *t, const struct holdfast_object *o, struct s3_
   hf_s3_extra(c, "x-amz-meta-sha256", o->sha256);
   if (!hft_hex_base64(o->sha256, h->base64)) return holdfast_fail(t->host, HOLDFAST_E_FAILED, "%s: a SHA-256 of 64 digits is wanted", o->key);
   if (t->checksum) hf_s3_extra(c, "x-amz-checksum-sha256", h->base64);
-  if (t->storage_class && is_pack(o->key) && o->size >= (uint64_t)t->storage_min) hf_s3_extra(c, "x-amz-storage-class", t->storage_class);
+  if (t->storage_class && hft_key_is_pack(o->key) && o->size >= (uint64_t)t->storage_min) hf_s3_extra(c, "x-amz-storage-class", t->storage_class);
   if (t->sse) hf_s3_extra(c, "x-amz-server-side-encryption", t->sse);
   if (t->kms_key) hf_s3_extra(c, "x-amz-server-side-encryption-aws-kms-key-id", t->kms_key);
   if (t->lock_mode) {
