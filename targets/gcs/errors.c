@@ -95,13 +95,14 @@ int hf_gcs_class(int http, const struct gcs_error *e, const char **hint) {
       *hint = reasons[i].hint;
       return reasons[i].status;
     }
-  /* A 412 that says something we do not know is no statement about a key. */
   int status = hft_http_status(http);
+  if (status == HOLDFAST_E_NOT_FOUND) *hint = "there is no such object";
+  /* A 412 that says something we do not know is no statement about a key. */
   return *e->reason && status == HOLDFAST_E_EXISTS ? HOLDFAST_E_FAILED : status;
 }
 
 void hf_gcs_error_read(const char *json, size_t n, struct gcs_error *out) {
-  char words[100] = "";
+  char words[700] = ""; /* the longest key, and what is said of it */
   *out = (struct gcs_error){.reason = ""};
   json_t *doc = json_loadb(json, n, JSON_REJECT_DUPLICATES, NULL);
   const json_t *error = json_object_get(doc, "error"), *item;
@@ -116,7 +117,7 @@ void hf_gcs_error_read(const char *json, size_t n, struct gcs_error *out) {
   if (message) hft_printable(out->message, sizeof out->message, message);
   if (reason) hft_printable(out->reason, sizeof out->reason, reason);
   json_decref(doc);
-  /* The end of an upload answers with bare words. What is longer is a proxy's page, and says nothing. */
+  /* Downloads and uploads answer with bare words. A proxy's page says nothing. */
   if (!message && n > 0 && n < sizeof words && isalpha((unsigned char)json[0])) {
     memcpy(words, json, n);
     hft_printable(out->message, sizeof out->message, words);

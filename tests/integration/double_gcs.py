@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 folder = sys.argv[1]
 lock = threading.RLock()
 counts = {}
+first = {}  # bucket -> the token that was shown there first
 tokens = {}  # token -> {"email", "scopes", "expires"}
 sessions = {}  # id -> Session
 buckets = {}
@@ -300,7 +301,8 @@ class Double(BaseHTTPRequestHandler):
         except Refusal as r:
             if not self.body_read:
                 self.read()
-            self.answer(r.code, r.json(), r.headers)
+            # What asks for bytes is answered with bare words.
+            self.answer(r.code, r.message if "alt=media" in query else r.json(), r.headers)
         except Gone:
             self.drop()
 
@@ -633,7 +635,7 @@ class Double(BaseHTTPRequestHandler):
         """A request of a resumable upload. at_most: reset the connection after so many bytes."""
         s = sessions.get(q["upload_id"])
         if not s or s.bucket is not b:
-            raise Refusal(404, "notFound", "Not Found")
+            raise Refusal(404, "notFound", "Not Found", body="Not Found")
         if self.command == "DELETE":
             del sessions[q["upload_id"]]
             return self.answer(499)
@@ -949,12 +951,15 @@ class Double(BaseHTTPRequestHandler):
 
     # tokens
 
-    def on_expiring(self, what, name, q):
+    def expire(self, bucket):
         # From the third request on, the token of the first one is not taken any more.
-        if count("expiring") == 1:
-            self.server.first = self.headers["Authorization"]
-        if counts["expiring"] > 2 and self.headers["Authorization"] == self.server.first:
+        if count(bucket) == 1:
+            first[bucket] = self.headers["Authorization"]
+        if counts[bucket] > 2 and self.headers["Authorization"] == first[bucket]:
             tokens.pop(self.headers["Authorization"][7:], None)
+
+    def on_expiring(self, what, name, q): self.expire("expiring")
+    def on_expiring_upload(self, what, name, q): self.expire("expiring-upload")
 
     def on_expired(self, what, name, q): raise Refusal(401, "authError", "Invalid Credentials")
 

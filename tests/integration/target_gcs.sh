@@ -159,6 +159,12 @@ rcl copy gcs:by-rclone/some "$work/tree-back" && diff -r "$work/tree" "$work/tre
 result $? "and gets them back" || diag "$work/rclone.log" "$work/rclone.diff"
 rcl check --download "$work/tree" gcs:by-rclone/some
 result $? "and finds them whole" || diag "$work/rclone.log"
+# More than the 16 MiB that its uploads of one request may have.
+truncate -s 17M "$work/zeros"
+rcl copy "$work/zeros" gcs:by-rclone/session && rcl check --download "$work" gcs:by-rclone/session --include /zeros
+result $? "and a large one by a session" || diag "$work/rclone.log"
+is "$(seen 'h["content-range"] if "/by-rclone/" in r["path"] and "content-range" in h else None' | tr '\n' ' ')" \
+  "bytes 0-16777215/* bytes 16777216-17825791/17825792 " "in two pieces"
 rcl purge gcs:by-rclone
 result $? "and deletes them" || diag "$work/rclone.log"
 rclone --config /dev/null --gcs-service-account-file "$creds/wrong-key" --gcs-endpoint "$url/storage/v1/" --retries 1 lsf :gcs:plain >"$work/rclone.log" 2>&1
@@ -197,7 +203,7 @@ says '^get: ok hello$' "what is put can be got"
 says '^get: ok ell$' "and a range of it"
 says '^stat: ok 5 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824$' "the digest is kept with the object"
 is "$(grep -c '^remove: ok ok$' "$work/out")" 2 "what is not there is deleted, too"
-answers '^get: not-found .*there is no such object.*\(404 notFound\)' "what is deleted is gone"
+answers '^get: not-found .*there is no such object.*\(404\)' "what is deleted is gone"
 call bucket=plain endpoint="$url" credentials-file="$creds/all" -- probe
 answers '^probe: ok the bucket plain at http://127.0.0.1:[0-9]+ can be reached' "a probe says what it has found"
 at plain open 'create c/once x' 'create c/once x' 'create c/once other' 'put c/once x' 'put c/once other' 'get c/once' caps
@@ -248,8 +254,9 @@ busy|remove e408|transient transient bucket busy: .*\(408\)
 limits|stat rate|transient .*too many requests.*\(429 rateLimitExceeded\)
 limits|stat user|transient .*too many requests.*\(403 userRateLimitExceeded\)
 limits|stat quota|no-space .*quota is used up.*\(403 quotaExceeded\)
-limits|get timeout|transient .*waited too long.*\(408 requestTimeout\)
-limits|get fault|transient .*fault of its own.*\(500 internalError\)
+limits|stat timeout|transient .*waited too long.*\(408 requestTimeout\)
+limits|stat fault|transient .*fault of its own.*\(500 internalError\)
+limits|get fault|transient .*said the double \(500\)
 reset|get k|transient the connection was lost
 short|get k|transient the answer is shorter
 long|get k|ok x{50}$
@@ -432,7 +439,7 @@ file|ok x|federated devstorage.read_write;
 url|ok x|federated devstorage.read_write;
 other|ok x|federated cloud-platform;other@p1.iam devstorage.read_write;
 impersonated|ok x|user@example.com cloud-platform;other@p1.iam devstorage.read_write;
-guest|auth .*storage.objects.get is not permitted|guest@p1.iam devstorage.read_write;
+guest|auth .*storage.objects.get is not permitted: guest@p1.iam does not have.*\(403\)|guest@p1.iam devstorage.read_write;
 wrong-key|auth no access token from http://127.0.0.1:[0-9]+/token: the key is none of the service account's.*: Invalid JWT Signature \(400 invalid_grant\)|
 nobody|auth .*there is no such service account|
 busy|transient no access token from .*/token-busy: it refuses \(503\)|
@@ -468,6 +475,9 @@ forget
 at expiring open 'put k x' 'get k' 'get k'
 answers '^get: ok x' "a token that is refused in the middle of a run is replaced"
 is "$(seen '1 if r["path"] == "/token" else None' | wc -l)" 2 "by one new one"
+
+at expiring-upload open "putfile big $work/3M" 'stat big'
+answers "^stat: ok 3000000 $sum3M$" "also in the middle of an upload"
 
 # found ENV... -- [SETTING...]: without a file in the manifest; what was found is in the grants.
 found() {

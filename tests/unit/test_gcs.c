@@ -207,7 +207,7 @@ static void classes(void **state) {
            {403, "forbidden", "Permission denied on Cloud KMS key.", HOLDFAST_E_CONFIG, "kms-key"},
            {404, "notFound", "No such object: b/k", HOLDFAST_E_NOT_FOUND, "no such object"},
            {404, "notFound", "The specified bucket does not exist.", HOLDFAST_E_NOT_FOUND, "no such bucket"},
-           {404, "", "", HOLDFAST_E_NOT_FOUND, NULL},
+           {404, "", "No such object: b/k", HOLDFAST_E_NOT_FOUND, "no such object"},
            {408, "requestTimeout", "", HOLDFAST_E_TRANSIENT, "too long"},
            {412, "conditionNotMet", "", HOLDFAST_E_EXISTS, "taken"},
            {412, "", "", HOLDFAST_E_EXISTS, NULL},
