@@ -10,6 +10,8 @@ targets_common_libhft_la_SOURCES = \
 	targets/common/http.h \
 	targets/common/key.c \
 	targets/common/key.h \
+	targets/common/range.c \
+	targets/common/range.h \
 	targets/common/sigv4.c \
 	targets/common/sigv4.h \
 	targets/common/text.c \

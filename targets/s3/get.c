@@ -1,52 +1,14 @@
 /* get.c - reading objects from S3, whole or in part, and what is known of them.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../common/digest.h"
+#include "../common/range.h"
 #include "s3.h"
-
-struct getting {
-  struct s3 *t;
-  const char *key;
-  uint64_t offset, length; /* as asked for */
-  bool ranged;
-  uint64_t left; /* to come, UINT64_MAX: not known */
-  holdfast_sink sink;
-  void *ctx;
-};
-
-/* Look at what the server is about to send, before a byte of it is handed on. */
-static int begin(void *ctx, const struct hft_response *rs) {
-  struct getting *g = ctx;
-  const struct holdfast_host *host = g->t->host;
-  uint64_t first, last, total, size;
-  const char *length = hft_response_header(rs, "content-length");
-  if (!g->ranged) {
-    if (rs->code != 200) return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server answers %d where a whole object was asked for", g->key, rs->code);
-    g->left = hft_number(length, &size) ? size : UINT64_MAX;
-    return HOLDFAST_OK;
-  }
-  if (rs->code != 206 || !hft_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) || first != g->offset)
-    return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server does not give the part that was asked for (%d)", g->key, rs->code);
-  g->left = last - first + 1;
-  if (g->length != UINT64_MAX ? g->left != g->length : last + 1 != total)
-    return holdfast_fail(host, HOLDFAST_E_CORRUPT, "%s is too short: it has %" PRIu64 " bytes, wanted are %" PRIu64 " from %" PRIu64, g->key, total, g->length,
-                         g->offset);
-  return HOLDFAST_OK;
-}
-
-static int take(void *ctx, const void *data, size_t n) {
-  struct getting *g = ctx;
-  if (n > g->left) return holdfast_fail(g->t->host, HOLDFAST_E_CORRUPT, "%s: the server sends more than it announced", g->key);
-  if (g->left != UINT64_MAX) g->left -= n;
-  int status = g->sink(g->ctx, data, n);
-  return status < 0 ? status : HOLDFAST_OK;
-}
 
 /* Nothing of an object; but is it there, and that long? */
 static int get_nothing(struct s3 *t, const char *key, uint64_t offset) {
@@ -74,23 +36,19 @@ static bool in_archive(const struct hft_response *rs) {
 
 int hf_s3_get(void *handle, const char *key, uint64_t offset, uint64_t length, holdfast_sink sink, void *ctx) {
   struct s3 *t = handle;
-  struct getting g = {
-      .t = t, .key = key, .offset = offset, .length = length, .ranged = offset > 0 || length != UINT64_MAX, .left = UINT64_MAX, .sink = sink, .ctx = ctx};
-  struct s3_call c = {.method = "GET", .action = "s3:GetObject", .key = key, .begin = begin, .sink = take, .ctx = &g};
+  struct hft_range g = {.host = t->host, .key = key, .offset = offset, .length = length, .sink = sink, .ctx = ctx};
+  struct s3_call c = {.method = "GET", .action = "s3:GetObject", .key = key, .begin = hft_range_begin, .sink = hft_range_take, .ctx = &g};
   struct hft_response rs = {0};
   struct hft_buf query = {0};
-  char range[64];
+  char range[HFT_RANGE];
   if (!hft_key_ok(key)) return hft_bad_key(t->host, key);
   if (length == 0) return get_nothing(t, key, offset);
-  if (length == UINT64_MAX) snprintf(range, sizeof range, "bytes=%" PRIu64 "-", offset);
-  else snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, offset, length - 1 > UINT64_MAX - offset ? UINT64_MAX : offset + length - 1);
-  if (g.ranged) hf_s3_extra(&c, "range", range);
+  hf_s3_extra(&c, "range", hft_range_header(&g, range));
   int status = version_query(t, key, &query);
   if (status == HOLDFAST_OK) {
     c.query = hft_text(&query);
     status = hf_s3_call(t, &c, &rs);
-    if (status == HOLDFAST_OK && g.left != 0 && g.left != UINT64_MAX)
-      status = holdfast_fail(t->host, HOLDFAST_E_TRANSIENT, "%s: the server sends less than it announced", key);
+    if (status == HOLDFAST_OK) status = hft_range_end(&g);
     else if (rs.code == 416)
       status = holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s is too short: there is nothing at %" PRIu64, key, offset);
     else if (rs.code == 403 && in_archive(&rs))
