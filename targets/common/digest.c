@@ -7,6 +7,8 @@
 
 #include <openssl/evp.h>
 
+#define BASE64_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
 bool hft_sha256(const void *p, size_t n, unsigned char out[HFT_SHA256]) { return EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) == 1; }
 
 bool hft_sha256_hex(const void *p, size_t n, char out[HFT_HEX]) {
@@ -51,11 +53,27 @@ bool hft_hex_base64(const char *hex, char out[HFT_BASE64]) {
   return true;
 }
 
+bool hft_unbase64(const char *base64, unsigned char *out, size_t cap, size_t *n) {
+  size_t len = strlen(base64), padding = 0;
+  while (padding < 2 && padding < len && base64[len - 1 - padding] == '=') padding++;
+  if (len % 4 != 0 || base64[strspn(base64, BASE64_DIGITS)] != (padding ? '=' : '\0') || strspn(base64, BASE64_DIGITS) != len - padding) return false;
+  if (len / 4 * 3 - padding > cap) return false;
+  *n = 0;
+  for (size_t at = 0; at < len; at += 4) {
+    unsigned char three[4] = {0};
+    size_t some = at + 4 == len ? 3 - padding : 3;
+    if (EVP_DecodeBlock(three, (const unsigned char *)base64 + at, 4) != 3) return false;
+    memcpy(out + *n, three, some);
+    explicit_bzero(three, sizeof three);
+    *n += some;
+  }
+  return true;
+}
+
 bool hft_base64_hex(const char *base64, char out[HFT_HEX]) {
-  unsigned char digest[36];
-  /* 44 characters, the last one padding, are 33 bytes to OpenSSL: 32 and a zero. */
-  if (strlen(base64) != 44 || base64[43] != '=' || base64[42] == '=') return false;
-  if (EVP_DecodeBlock(digest, (const unsigned char *)base64, 44) != 33) return false;
-  hft_hex(digest, HFT_SHA256, out);
+  unsigned char digest[HFT_SHA256];
+  size_t n;
+  if (!hft_unbase64(base64, digest, sizeof digest, &n) || n != sizeof digest) return false;
+  hft_hex(digest, sizeof digest, out);
   return true;
 }

@@ -26,6 +26,8 @@ void hft_hex(const unsigned char *p, size_t n, char *out);
 void hft_base64(const unsigned char *p, size_t n, char out[HFT_BASE64]);
 /* A digest of 64 hexadecimal digits as base64; false when it is not one. */
 bool hft_hex_base64(const char *hex, char out[HFT_BASE64]);
+/* Base64 of whatever length to bytes, at most cap of them; *n is how many. False when it is no base64 with its padding, or too long. */
+bool hft_unbase64(const char *base64, unsigned char *out, size_t cap, size_t *n);
 /* The base64 of a SHA-256 as 64 lower case digits; false when it is not one. */
 bool hft_base64_hex(const char *base64, char out[HFT_HEX]);
 

@@ -157,8 +157,21 @@ bool hft_time_parse(const char *s, int64_t *out) {
   return from_tm(&tm, out);
 }
 
+/* Whatever the locale is. */
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec", days[] = "SunMonTueWedThuFriSat";
+
+void hft_time_http_format(char out[HFT_TIME], int64_t t) {
+  struct tm tm;
+  time_t when = (time_t)t;
+  if (!gmtime_r(&when, &tm) || strftime(out, HFT_TIME, "DDD, %d MMM %Y %H:%M:%S GMT", &tm) == 0) {
+    out[0] = '\0';
+    return;
+  }
+  memcpy(out, days + 3 * tm.tm_wday, 3);
+  memcpy(out + 8, months + 3 * tm.tm_mon, 3);
+}
+
 bool hft_time_http(const char *s, int64_t *out) {
-  static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   char month[4] = "";
   struct tm tm = {0};
   if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6) return false;

@@ -47,6 +47,7 @@ void hft_time_format(char out[HFT_TIME], int64_t t);
 bool hft_time_parse(const char *s, int64_t *out);
 /* The same for the Date header: "Fri, 20 Nov 2026 12:00:00 GMT". */
 bool hft_time_http(const char *s, int64_t *out);
+void hft_time_http_format(char out[HFT_TIME], int64_t t);
 
 #pragma GCC visibility pop
 #endif

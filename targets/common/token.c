@@ -57,15 +57,24 @@ int hft_token_get(struct hft_token *t, const char *refused, char **out) {
   return status;
 }
 
+/* A number of seconds, or digits in a string; 0 for anything else. */
+static int64_t seconds(const json_t *v) {
+  int64_t n = json_is_integer(v) ? json_integer_value(v) : json_is_string(v) ? strtoll(json_string_value(v), NULL, 10) : 0;
+  return n > 0 ? n : 0;
+}
+
 bool hft_token_json(const char *text, size_t n, int64_t now, char **token, int64_t *expires, const char **why) {
   json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
   const char *s = json_string_value(json_object_get(o, "access_token"));
-  const json_t *in = json_object_get(o, "expires_in");
-  int64_t left = json_is_integer(in) ? json_integer_value(in) : json_is_string(in) ? strtoll(json_string_value(in), NULL, 10) : 0;
-  *why = !json_is_object(o) ? "it is no JSON object" : !s || !*s ? "access_token is missing" : in && left <= 0 ? "expires_in is no time to come" : NULL;
-  if (!*why && strpbrk(s, "\r\n")) *why = "access_token has a line end in it";
+  const json_t *in = json_object_get(o, "expires_in"), *on = in ? NULL : json_object_get(o, "expires_on");
+  int64_t left = seconds(in ? in : on) - (on ? now : 0);
+  *why = !json_is_object(o)        ? "it is no JSON object"
+         : !s || !*s               ? "access_token is missing"
+         : (in || on) && left <= 0 ? "its end is no time to come"
+         : strpbrk(s, "\r\n")      ? "access_token has a line end in it"
+                                   : NULL;
   if (!*why && !(*token = strdup(s))) *why = "out of memory";
-  if (!*why) *expires = in ? now + (left > 365 * 86400 ? 365 * 86400 : left) : 0;
+  if (!*why) *expires = in || on ? now + (left > 365 * 86400 ? 365 * 86400 : left) : 0;
   json_decref(o);
   return !*why;
 }

@@ -34,8 +34,8 @@ void hft_token_clear(struct hft_token *t);
 int hft_token_get(struct hft_token *t, const char *refused, char **out);
 void hft_token_free(char *token); /* wiped; NULL is allowed */
 
-/* The answer of an OAuth 2 token endpoint (RFC 6749, section 5.1), or of a cloud's metadata service: "access_token" and "expires_in" (a number or digits in a
- * string). now: when it came, in seconds since 1970. False when it is no such answer; *why says what is missing. */
+/* The answer of an OAuth 2 token endpoint (RFC 6749, section 5.1), or of a cloud's metadata service: "access_token" and "expires_in", or else "expires_on" in
+ * seconds since 1970; numbers or digits in a string. now: when it came, in seconds since 1970. False when it is no such answer; *why says what is missing. */
 bool hft_token_json(const char *text, size_t n, int64_t now, char **token, int64_t *expires, const char **why);
 
 #pragma GCC visibility pop
