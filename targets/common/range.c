@@ -27,7 +27,11 @@ int hft_range_begin(void *range, const struct hft_response *rs) {
     r->left = hft_number(hft_response_header(rs, "content-length"), &size) ? size : UINT64_MAX;
     return HOLDFAST_OK;
   }
-  if (rs->code != 206 || !hft_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) ||
+  /* Some say 206 where there is nothing: "bytes 5-4/5". */
+  const char *range_of = hft_response_header(rs, "content-range"), *slash = range_of ? strchr(range_of, '/') : NULL;
+  if (rs->code == 206 && slash && hft_number(slash + 1, &total) && total <= r->offset)
+    return holdfast_fail(r->host, HOLDFAST_E_CORRUPT, "%s is too short: it has %" PRIu64 " bytes", r->key, total);
+  if (rs->code != 206 || !hft_content_range(range_of, &first, &last, &total) ||
       first != r->offset)
     return holdfast_fail(r->host, HOLDFAST_E_FAILED, "%s: the server does not give the part that was asked for (%d)", r->key,
                          rs->code);
