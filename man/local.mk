@@ -24,6 +24,7 @@ dist_man_MANS += \
 	man/holdfast-status.1 \
 	man/holdfast-sync.1 \
 	man/holdfast-target-gcs.7 \
+	man/holdfast-target-azure.7 \
 	man/holdfast-target-local.7 \
 	man/holdfast-target-s3.7 \
 	man/holdfast-target-rsync.7 \
