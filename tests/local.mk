@@ -3,6 +3,7 @@
 
 # ---- unit tests: tests/unit/NAME.c, linked with the core. One that needs more names it: tests_unit_NAME_SOURCES, _CPPFLAGS, _LDADD.
 UNIT_TESTS = \
+	tests/unit/test_azure \
 	tests/unit/test_base \
 	tests/unit/test_child \
 	tests/unit/test_chunker \
@@ -103,6 +104,8 @@ tests_unit_test_postgres_physical_LDADD = $(plugins_postgres_postgres_la_OBJECTS
 
 tests_unit_test_gcs_CPPFLAGS = $(PLUGIN_CPPFLAGS) $(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_gcs_LDADD = $(targets_gcs_gcs_la_OBJECTS) $(HFT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_azure_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_unit_test_azure_LDADD = $(targets_azure_azure_la_OBJECTS) $(HFT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_s3_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_unit_test_s3_LDADD = $(targets_s3_s3_la_OBJECTS) $(HFT_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_sigv4_CPPFLAGS = $(PLUGIN_CPPFLAGS)
@@ -146,6 +149,7 @@ INTEGRATION_TESTS = \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/target_gcs.sh \
+	tests/integration/target_azure.sh \
 	tests/integration/target_rsync.sh \
 	tests/integration/target_s3.sh \
 	tests/integration/targets.sh \
@@ -154,6 +158,7 @@ INTEGRATION_TESTS = \
 # What they source beside lib.sh: each starts a real server.
 INTEGRATION_SUPPORT = \
 	tests/integration/server_listeners.sh \
+	tests/integration/server_azurite.sh \
 	tests/integration/server_nginx.sh \
 	tests/integration/server_postgres.sh \
 	tests/integration/server_redis.sh \
@@ -172,6 +177,7 @@ tests_integration_target_call_LDADD = $(DL_LIBS)
 # ---- fuzzers: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput (fuzz.h); its seeds are the files of tests/fuzz/corpus/NAME/.
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_azure \
 	tests/fuzz/fuzz_exec_env \
 	tests/fuzz/fuzz_gcs \
 	tests/fuzz/fuzz_index \
@@ -187,6 +193,9 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_systemd \
 	tests/fuzz/fuzz_rsync \
 	tests/fuzz/fuzz_text
+tests_fuzz_fuzz_azure_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+tests_fuzz_fuzz_azure_LDADD = $(targets_azure_azure_la_OBJECTS) $(HFT_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_azure_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
 tests_fuzz_fuzz_exec_env_LDFLAGS = $(FUZZ_LINK)
@@ -271,6 +280,7 @@ TEST_PLUGINS = \
 	plugins/sqlite \
 	plugins/systemd \
 	targets/gcs \
+	targets/azure \
 	targets/local \
 	targets/rsync \
 	targets/s3
@@ -279,6 +289,7 @@ AM_TESTS_ENVIRONMENT = \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH=; \
 	for plugin in $(TEST_PLUGINS); do HOLDFAST_PLUGIN_PATH="$$HOLDFAST_PLUGIN_PATH$${HOLDFAST_PLUGIN_PATH:+:}$(abs_top_builddir)/$$plugin/.libs"; done; \
 	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; NPM_DIR='$(NPM_DIR)'; \
+	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; NPM_DIR='$(abs_top_builddir)/npm'; \
 	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS NPM_DIR; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
 
 # For scripts outside the test run: eval "`make -s test-env`"

@@ -127,6 +127,29 @@ need() {
   for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || { echo "Bail out! $tool is not installed" && exit 1; }; done
 }
 
+# free_port: one that nobody listens on, below the range that outgoing connections get.
+free_port() {
+  python3 -c '
+import random, socket
+while True:
+    port = random.randint(20000, 32000)
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break'
+}
+
+# need_npm NAME...: what ./bootstrap installs with npm.
+need_npm() {
+  local name
+  for name in "$@"; do
+    [ -d "${NPM_DIR:?where npm has installed}/node_modules/$name" ] || { echo "Bail out! $name is not in $NPM_DIR: run ./bootstrap deps" && exit 1; }
+  done
+}
+
 # ---- keys: in a GnuPG home of their own, the caller's
 
 export GNUPGHOME=$work/gnupg

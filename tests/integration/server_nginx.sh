@@ -13,21 +13,6 @@
 
 nginx_port=
 
-# free_port: one that nobody listens on, below the range that outgoing connections get.
-free_port() {
-  python3 -c '
-import random, socket
-while True:
-    port = random.randint(20000, 32000)
-    with socket.socket() as s:
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        print(port)
-        break'
-}
-
 nginx_site() {
   local d=$1 c=$1/etc/nginx
   mkdir -p "$c/ssl" "$c/sites-available" "$c/sites-enabled" "$d/www" "$d/tmp"

@@ -5,9 +5,6 @@
 #
 # To be sourced, behind lib.sh: what is started is added to jobs_started, which its cleanup ends.
 
-# free_port VARIABLE
-free_port() { printf -v "$1" %s "$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"; }
-
 # wait_port PORT PID: until something listens, or the process has ended.
 wait_port() {
   for _ in $(seq 500); do
@@ -34,7 +31,7 @@ start_sshd() {
     echo "restrict,command=\"$rrsync -wo $dir/vault\" $(cat "$dir/id_wo.pub")"
   } >"$dir/authorized_keys"
   chmod 600 "$dir/authorized_keys"
-  free_port ssh_port
+  ssh_port=$(free_port)
   # The home folder is an empty one: what the account's shell reads at its start is not what is tested.
   cat >"$dir/sshd_config" <<END
 Port $ssh_port
@@ -74,7 +71,7 @@ start_rsyncd() {
   mkdir -p "$dir/main" "$dir/closed"
   echo 'bk:s3cr3t-word' >"$dir/secrets"
   chmod 600 "$dir/secrets"
-  free_port rsyncd_port
+  rsyncd_port=$(free_port)
   cat >"$dir/conf" <<END
 address = 127.0.0.1
 port = $rsyncd_port

@@ -4,11 +4,13 @@
  *
  * usage: target_call PLUGIN.so [KEY=VALUE ...] -- OPERATION ...
  * Operations, each one argument, all but "probe" on one instance: "open", "init" (open with create), "probe", "put KEY TEXT", "create KEY TEXT",
- * "putfile KEY FILE", "get KEY [OFFSET LENGTH]", "stat KEY", "list PREFIX", "remove KEY ...", "extend KEY ...", "caps". Each prints a line: the operation, the status
- * by name, what came back or the message. Stops at an open that fails.
+ * "putfile KEY FILE", "get KEY [OFFSET LENGTH]", "stat KEY", "list PREFIX", "remove KEY ...", "caps". Each prints a line: the operation, the status
+ * by name, what came back or the message. "extend KEY ..." and "thaw KEY ..." give the status of each key. Stops at an open that fails.
+ * What the host lends is taken from TARGET_PROXY, TARGET_CA_FILE, TARGET_LIMIT (bytes a second, both ways; it is only counted how much goes).
  */
 #include <dlfcn.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,27 @@ static int host_cancelled(void *ctx) {
   return 0;
 }
 
-static const struct holdfast_host host = {.struct_size = sizeof host, .instance = "test", .log = host_log, .error = host_error, .cancelled = host_cancelled};
+static atomic_size_t paced[2];
+
+static int host_pace(void *ctx, int up, size_t n) {
+  (void)ctx;
+  atomic_fetch_add(&paced[up != 0], n);
+  if (n > 64 << 10) printf("log 0 a piece of %zu bytes is too large\n", n);
+  return 0;
+}
+
+static void host_retry_after(void *ctx, int64_t seconds) {
+  (void)ctx;
+  printf("retry-after %" PRId64 "\n", seconds);
+}
+
+static struct holdfast_host host = {.struct_size = sizeof host,
+                                    .instance = "test",
+                                    .log = host_log,
+                                    .error = host_error,
+                                    .cancelled = host_cancelled,
+                                    .pace = host_pace,
+                                    .retry_after = host_retry_after};
 
 _Noreturn static void die(const char *what, const char *which) {
   printf("Bail out! %s %s\n", what, which);
@@ -135,6 +157,9 @@ static int putfile(const struct holdfast_target_plugin *p, void *h, const char *
   return status;
 }
 
+/* Is it an operation on many keys, each with a status of its own? */
+static int names_keys(const char *op) { return strcmp(op, "remove") == 0 || strcmp(op, "extend") == 0 || strcmp(op, "thaw") == 0; }
+
 /* One operation on an open instance; out gets what it says when all is well. */
 static int operate(const struct holdfast_target_plugin *p, void *h, char **w, size_t n, struct bytes *out) {
   int statuses[WORDS] = {0};
@@ -151,8 +176,10 @@ static int operate(const struct holdfast_target_plugin *p, void *h, char **w, si
     if (status == 0) add(out, text, strlen(text));
     return status;
   }
-  if (strcmp(w[0], "remove") == 0 || strcmp(w[0], "extend") == 0) {
-    int status = (*w[0] == 'r' ? p->remove : p->extend)(h, (const char *const *)w + 1, n - 1, statuses);
+  if (names_keys(w[0])) {
+    int (*many)(void *, const char *const *, size_t, int *) = w[0][0] == 'r' ? p->remove : w[0][0] == 'e' ? p->extend : p->thaw;
+    if (!many) die("the plugin has no", w[0]);
+    int status = many(h, (const char *const *)w + 1, n - 1, statuses);
     for (size_t i = 0; i < n - 1; i++) snprintf(text, sizeof text, "%s%s", i ? "," : "", name_of(statuses[i])), add(out, text, strlen(text));
     return status;
   }
@@ -167,6 +194,9 @@ static int operate(const struct holdfast_target_plugin *p, void *h, char **w, si
 int main(int argc, char **argv) {
   int at = 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
+  host.proxy = getenv("TARGET_PROXY");
+  host.ca_file = getenv("TARGET_CA_FILE");
+  if (getenv("TARGET_LIMIT")) host.limit_up = host.limit_down = strtoull(getenv("TARGET_LIMIT"), NULL, 10);
   while (at < argc && strcmp(argv[at], "--") != 0) at++;
   if (at >= argc) die("usage: target_call PLUGIN.so [KEY=VALUE ...] -- OPERATION ...", "");
   void *so = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
@@ -188,10 +218,8 @@ int main(int argc, char **argv) {
     if (strcmp(w[0], "open") == 0 || strcmp(w[0], "init") == 0) status = p->open(&host, v, w[0][0] == 'i', &h);
     else if (strcmp(w[0], "probe") == 0) status = p->probe(&host, v);
     else status = operate(p, h, w, n, &out);
-    /* A list of statuses is shown also when some are bad. */
-    bool listed = strcmp(w[0], "remove") == 0 || strcmp(w[0], "extend") == 0;
-    printf("%s: %s %s%s%s\n", w[0], name_of(status), status == 0 || listed ? out.p : "", status && *out.p && listed ? " " : "",
-           status || !strcmp(w[0], "probe") ? message : "");
+    printf("%s: %s %s%s%s\n", w[0], name_of(status), status == 0 || names_keys(w[0]) ? out.p : "",
+           status && *out.p && names_keys(w[0]) ? " " : "", status || !strcmp(w[0], "probe") ? message : "");
     free(out.p);
     free(op);
     if (!h && status != 0) return 1;
