@@ -289,7 +289,6 @@ AM_TESTS_ENVIRONMENT = \
 	HOLDFAST='$(abs_top_builddir)/holdfast$(EXEEXT)'; HOLDFAST_PLUGIN_PATH=; \
 	for plugin in $(TEST_PLUGINS); do HOLDFAST_PLUGIN_PATH="$$HOLDFAST_PLUGIN_PATH$${HOLDFAST_PLUGIN_PATH:+:}$(abs_top_builddir)/$$plugin/.libs"; done; \
 	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; NPM_DIR='$(NPM_DIR)'; \
-	CC='$(CC)'; MAKE='$(MAKE)'; FUZZ_TARGETS='$(FUZZ_TARGETS)'; NPM_DIR='$(abs_top_builddir)/npm'; \
 	export SRCDIR BUILDDIR HOLDFAST HOLDFAST_PLUGIN_PATH CC MAKE FUZZ_TARGETS NPM_DIR; unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES;
 
 # For scripts outside the test run: eval "`make -s test-env`"

@@ -42,8 +42,6 @@ int hft_prefix_check(const struct holdfast_host *host, const char *prefix) {
   return hft_key_ok(folder) ? HOLDFAST_OK : hft_bad_key(host, prefix);
 }
 
-bool hft_key_is_pack(const char *key) { return strncmp(key, "packs/", 6) == 0 || strstr(key, "/packs/"); }
-
 int hft_no_memory(const struct holdfast_host *host) { return holdfast_fail(host, HOLDFAST_E_TRANSIENT, "out of memory"); }
 
 int hft_read_file(const struct holdfast_host *host, const char *path, bool missing_ok, char **out) {

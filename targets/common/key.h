@@ -21,8 +21,6 @@ int hft_bad_key(const struct holdfast_host *host, const char *key);
 
 /* HOLDFAST_OK for a prefix of a listing, which is "" or a key with a slash behind it; or a status, with a message. */
 int hft_prefix_check(const struct holdfast_host *host, const char *prefix);
-/* Packs are what is large and rarely read; the rest is read at every run. */
-bool hft_key_is_pack(const char *key);
 
 int hft_no_memory(const struct holdfast_host *host);
 
