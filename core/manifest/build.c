@@ -71,13 +71,34 @@ static const struct holdfast_setting source_table[] = {
     [S_HOOKS + HF_HOOK_RESTORE_AFTER] = {"restore-after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
-enum { T_PLUGIN, T_PREFIX, T_ENABLED, T_REMOVABLE, T_RPO };
-static const struct holdfast_setting target_table[] = {[T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
-                                                       [T_PREFIX] = {"prefix", HOLDFAST_STRING, 0, NULL, NULL, NULL},
-                                                       [T_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
-                                                       [T_REMOVABLE] = {"removable", HOLDFAST_BOOL, 0, "no", NULL, NULL},
-                                                       [T_RPO] = {"rpo", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
-                                                       {NULL, 0, 0, NULL, NULL, NULL}};
+enum {
+  T_PLUGIN,
+  T_PREFIX,
+  T_ENABLED,
+  T_REMOVABLE,
+  T_RPO,
+  T_PROXY,
+  T_CA_FILE,
+  T_LIMIT_UP,
+  T_LIMIT_DOWN,
+  T_DEADLINE,
+  T_RETRIES,
+  T_PARALLEL
+};
+static const struct holdfast_setting target_table[] = {
+    [T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [T_PREFIX] = {"prefix", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [T_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+    [T_REMOVABLE] = {"removable", HOLDFAST_BOOL, 0, "no", NULL, NULL},
+    [T_RPO] = {"rpo", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
+    [T_PROXY] = {"proxy", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+    [T_CA_FILE] = {"ca-file", HOLDFAST_PATH, 0, NULL, NULL, NULL},
+    [T_LIMIT_UP] = {"limit-up", HOLDFAST_SIZE, 0, "0", NULL, NULL},
+    [T_LIMIT_DOWN] = {"limit-down", HOLDFAST_SIZE, 0, "0", NULL, NULL},
+    [T_DEADLINE] = {"deadline", HOLDFAST_DURATION, 0, "10m", NULL, NULL},
+    [T_RETRIES] = {"retries", HOLDFAST_INT, 0, "5", NULL, NULL},
+    [T_PARALLEL] = {"parallel", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    {NULL, 0, 0, NULL, NULL, NULL}};
 
 static const char *text_of(const struct hf_settings *s, int row) {
   return s->values[row].count ? s->values[row].strings[0] : NULL;
@@ -368,6 +389,51 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   return r;
 }
 
+/* What a URL of a proxy begins with; libcurl knows these. */
+static bool is_proxy(const char *url) {
+  static const char *const schemes[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+  for (size_t i = 0; i < HF_NELEM(schemes); i++)
+    if (strncmp(url, schemes[i], strlen(schemes[i])) == 0) return url[strlen(schemes[i])] != '\0' && !strpbrk(url, " \t");
+  return false;
+}
+
+/* The way to the target: what the host lends the plugin, and how it calls it. */
+static int build_way(const struct hf_raw_section *s, const struct hf_settings *common, struct hf_manifest_target *out, struct hf_error *err) {
+  const struct holdfast_value *v = common->values;
+  static const int limits[] = {T_LIMIT_UP, T_LIMIT_DOWN};
+  const char *proxy = text_of(common, T_PROXY);
+  if (proxy) out->proxy = hf_strdup(strcmp(proxy, "none") == 0 ? "" : proxy);
+  if (proxy && *out->proxy && !is_proxy(proxy)) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "not a proxy's URL; write http://HOST:PORT (or https, socks4, socks4a, socks5, socks5h), or none");
+    return hf_at(err, s, v[T_PROXY].line, "proxy");
+  }
+  /* A user and password may stand in it. */
+  if (proxy && strchr(proxy, '@') && (s->mode & 0044)) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "a secret in a file that others can read (mode %04o); chmod go-r the file", (unsigned)s->mode);
+    return hf_at(err, s, v[T_PROXY].line, "proxy");
+  }
+  out->ca_file = dup_text(common, T_CA_FILE);
+  for (size_t i = 0; i < HF_NELEM(limits); i++)
+    if (v[limits[i]].number != 0 && v[limits[i]].number < HF_LIMIT_MIN) {
+      hf_fail(err, HOLDFAST_E_CONFIG, "at least 4K a second, or 0 for no limit");
+      return hf_at(err, s, v[limits[i]].line, v[limits[i]].name);
+    }
+  out->limit_up = (uint64_t)v[T_LIMIT_UP].number;
+  out->limit_down = (uint64_t)v[T_LIMIT_DOWN].number;
+  out->deadline = v[T_DEADLINE].number;
+  out->retries = (unsigned)HF_MIN(v[T_RETRIES].number, 1000);
+  if (v[T_RETRIES].number > 100) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "at most 100; deadline says for how long");
+    return hf_at(err, s, v[T_RETRIES].line, "retries");
+  }
+  if (v[T_PARALLEL].count && (v[T_PARALLEL].number < 1 || v[T_PARALLEL].number > 64)) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "1 to 64 calls at once");
+    return hf_at(err, s, v[T_PARALLEL].line, "parallel");
+  }
+  out->parallel = v[T_PARALLEL].count ? (unsigned)v[T_PARALLEL].number : 0;
+  return 0;
+}
+
 static int build_target(const struct hf_settings *defaults, const struct hf_raw_section *s, struct hf_registry *registry, struct hf_manifest_target *out,
                         struct hf_error *err) {
   HF_CLEANUP(hf_settings_freep) struct hf_settings *common = hf_settings_new(target_table);
@@ -379,7 +445,7 @@ static int build_target(const struct hf_settings *defaults, const struct hf_raw_
   out->removable = common->values[T_REMOVABLE].number != 0;
   /* A disk that is away most of the time has an age of its own, if any. */
   out->rpo = common->values[T_RPO].count || out->removable ? common->values[T_RPO].number : defaults->values[H_RPO].number;
-  return 0;
+  return build_way(s, common, out, err);
 }
 
 /* ---- the whole ---- */

@@ -239,6 +239,9 @@ void hf_manifest_free(struct hf_manifest *m) {
     hf_settings_free(t->settings);
     free(t->name);
     free(t->prefix);
+    if (t->proxy) hf_wipe(t->proxy, strlen(t->proxy)); /* may hold a password */
+    free(t->proxy);
+    free(t->ca_file);
     free(t->file);
   }
   for (size_t i = 0; i < m->n_notify; i++) hf_free_notify(&m->notify[i]);

@@ -27,6 +27,8 @@ struct hf_manifest_source {
   unsigned line;
 };
 
+#define HF_LIMIT_MIN 4096 /* bytes per second: less would look like a dead connection */
+
 struct hf_manifest_target {
   char *name;
   const struct hf_plugin *plugin;
@@ -35,6 +37,13 @@ struct hf_manifest_target {
   bool enabled;
   bool removable;          /* it is no failure when it is not there */
   int64_t rpo;             /* seconds, as for a source */
+  /* the way there: */
+  char *proxy;             /* URL; "": none; NULL: what the environment says */
+  char *ca_file;           /* absolute; NULL: the system's */
+  uint64_t limit_up, limit_down; /* bytes per second, 0 none */
+  int64_t deadline;        /* seconds after which a call that fails is not tried again; default 10m */
+  unsigned retries;        /* how often at most; default 5 */
+  unsigned parallel;       /* calls at once, 0: as many as the plugin bears */
   char *file;
   unsigned line;
 };

@@ -8,6 +8,7 @@
 
 #include "base/queue.h"
 #include "base/text.h"
+#include "pipeline/upload.h"
 
 /* One full pack on its way to the targets. The source pointers outlive the store. */
 struct job {
@@ -15,7 +16,9 @@ struct job {
   struct hf_store_source *src;
   enum hf_pack_kind kind;
   int64_t row;
-  struct hf_sealed sealed;     /* between sealing and putting */
+  struct hf_store *store;
+  struct hf_sealed sealed;     /* while it is on its way */
+  struct hf_parcel parcel;
   /* when put: */
   struct hf_digest digest;
   uint64_t stored, raw;
@@ -41,16 +44,16 @@ struct hf_store {
   double last_index;
 
   struct hf_queue *queue; /* packs to be sealed */
-  struct hf_queue *ready; /* sealed ones to be put */
-  pthread_t threads[HF_SEALERS_MAX + HF_PUTTERS];
+  struct hf_upload *upload;
+  pthread_t threads[HF_SEALERS_MAX];
   size_t n_threads;
 
   pthread_mutex_t lock;
   pthread_cond_t idle;
-  size_t in_flight;    /* packs pushed and not sealed yet */
-  struct job **done;   /* sealed since the last index */
+  size_t in_flight;    /* packs pushed and not through yet */
+  struct job **done;   /* through since the last index */
   size_t n_done, cap_done;
-  struct hf_error failure; /* the first that a sealer met */
+  struct hf_error failure; /* the first that a pack met */
   uint64_t bytes_put;
 };
 
@@ -62,45 +65,12 @@ static void job_free(struct job *j) {
   free(j);
 }
 
-/* ---- sealers and putters ---- */
-
-/* Put one object everywhere. An error only when no target is left. */
-static int put_everywhere(struct hf_store *s, const char *key, const void *p, size_t n, const struct hf_digest *d, struct hf_error *err) {
-  size_t good = 0;
-  struct hf_error last = {0};
-  for (size_t i = 0; i < s->o.n_targets; i++) {
-    struct hf_target *t = s->o.targets[i];
-    if (hf_target_failure(t)) continue;
-    struct hf_error e = {0};
-    int r = hf_target_put(t, key, p, n, d, false, &e);
-    if (r == HOLDFAST_E_CANCELED || (r < 0 && s->o.cancel && *s->o.cancel)) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
-    if (r < 0) {
-      hf_target_set_failed(t, &e);
-      last = e;
-    } else {
-      good++;
-    }
-  }
-  if (good > 0) return 0;
-  return hf_fail(err, last.code ? last.code : HOLDFAST_E_FAILED, "no target is left to write to%s%s", last.msg[0] ? ": " : "", last.msg);
-}
+/* ---- sealers ---- */
 
 static int seal(struct hf_store *s, struct job *j, struct hf_error *err) {
   int r = hf_pack_seal(j->writer, s->o.gpg, j->src->recipients, j->src->hide, j->src->level, j->src->padding, &j->sealed, err);
   hf_pack_writer_free(j->writer);
   j->writer = NULL;
-  return r;
-}
-
-static int put(struct hf_store *s, struct job *j, struct hf_error *err) {
-  char key[HF_KEY_MAX];
-  hf_key_pack(key, &j->sealed.digest);
-  j->digest = j->sealed.digest;
-  j->stored = j->sealed.blob.size;
-  j->raw = j->sealed.raw_size;
-  int r = put_everywhere(s, key, j->sealed.blob.data, j->sealed.blob.size, &j->sealed.digest, err);
-  hf_sealed_free(&j->sealed);
-  j->sealed.blob.fd = -1;
   return r;
 }
 
@@ -124,6 +94,26 @@ static void through(struct hf_store *s, struct job *j, const struct hf_error *er
   pthread_mutex_unlock(&s->lock);
 }
 
+static void pack_through(struct hf_parcel *p, const struct hf_error *err) {
+  struct job *j = (struct job *)(void *)((char *)p - offsetof(struct job, parcel));
+  hf_sealed_free(&j->sealed);
+  j->sealed.blob.fd = -1;
+  through(j->store, j, err);
+}
+
+static void send(struct hf_store *s, struct job *j) {
+  struct hf_parcel *p = &j->parcel;
+  hf_key_pack(p->key, &j->sealed.digest);
+  p->data = j->sealed.blob.data;
+  p->size = j->sealed.blob.size;
+  p->digest = j->digest = j->sealed.digest;
+  p->through = pack_through;
+  j->store = s;
+  j->stored = j->sealed.blob.size;
+  j->raw = j->sealed.raw_size;
+  hf_upload_put(s->upload, p);
+}
+
 static bool stopped(const struct hf_store *s) { return s->o.cancel && *s->o.cancel; }
 
 static void *sealer(void *arg) {
@@ -132,19 +122,8 @@ static void *sealer(void *arg) {
   while ((j = hf_queue_pop(s->queue))) {
     struct hf_error err = {0};
     int r = stopped(s) ? hf_fail(&err, HOLDFAST_E_CANCELED, "stopped") : seal(s, j, &err);
-    if (r == 0 && !hf_queue_push(s->ready, j)) r = hf_fail(&err, HOLDFAST_E_CANCELED, "stopped");
     if (r < 0) through(s, j, &err);
-  }
-  return NULL;
-}
-
-static void *putter(void *arg) {
-  struct hf_store *s = arg;
-  struct job *j;
-  while ((j = hf_queue_pop(s->ready))) {
-    struct hf_error err = {0};
-    int r = stopped(s) ? hf_fail(&err, HOLDFAST_E_CANCELED, "stopped") : put(s, j, &err);
-    through(s, j, r < 0 ? &err : NULL);
+    else send(s, j);
   }
   return NULL;
 }
@@ -163,18 +142,21 @@ int hf_store_open(const struct hf_store_options *o, struct hf_store **out, struc
   s->o = *o;
   s->last_index = hf_now();
   s->queue = hf_queue_new(1);
-  s->ready = hf_queue_new(1);
   pthread_mutex_init(&s->lock, NULL);
   pthread_cond_init(&s->idle, NULL);
   long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   size_t sealers = cpus <= HF_SEALERS_MIN ? HF_SEALERS_MIN : HF_SEALERS_MAX;
-  size_t want = o->dry ? 0 : sealers + HF_PUTTERS;
-  for (; s->n_threads < want; s->n_threads++) {
-    int e = pthread_create(&s->threads[s->n_threads], NULL, s->n_threads < sealers ? sealer : putter, s);
+  int r = o->dry ? 0 : hf_upload_open(o->targets, o->n_targets, o->cancel, &s->upload, err);
+  for (; r == 0 && !o->dry && s->n_threads < sealers; s->n_threads++) {
+    int e = pthread_create(&s->threads[s->n_threads], NULL, sealer, s);
     if (e != 0) {
-      hf_store_close(s);
-      return hf_fail_errno(err, e, "cannot start a thread");
+      r = hf_fail_errno(err, e, "cannot start a thread");
+      break;
     }
+  }
+  if (r < 0) {
+    hf_store_close(s);
+    return r;
   }
   *out = s;
   return 0;
@@ -183,11 +165,11 @@ int hf_store_open(const struct hf_store_options *o, struct hf_store **out, struc
 void hf_store_close(struct hf_store *s) {
   if (!s) return;
   hf_queue_abort(s->queue);
-  hf_queue_abort(s->ready);
+  hf_upload_stop(s->upload);
   for (size_t i = 0; i < s->n_threads; i++) pthread_join(s->threads[i], NULL);
-  for (struct job *j; (j = hf_queue_try_pop(s->queue)) || (j = hf_queue_try_pop(s->ready));) job_free(j);
+  for (struct job *j; (j = hf_queue_try_pop(s->queue));) job_free(j);
+  hf_upload_close(s->upload);
   hf_queue_free(s->queue);
-  hf_queue_free(s->ready);
   for (size_t i = 0; i < s->n_done; i++) job_free(s->done[i]);
   free(s->done);
   for (int k = 0; k < 2; k++) hf_pack_writer_free(s->open[k]);
@@ -336,6 +318,36 @@ static int by_row(const void *a, const void *b) {
   return (*x)->row < (*y)->row ? -1 : (*x)->row > (*y)->row;
 }
 
+/* An index on its way, which the caller waits for. */
+struct index_put {
+  struct hf_parcel parcel;
+  struct hf_store *s;
+  bool through;
+  struct hf_error err;
+};
+
+static void index_through(struct hf_parcel *p, const struct hf_error *err) {
+  struct index_put *x = (struct index_put *)(void *)p; /* its first member */
+  struct hf_store *s = x->s;
+  pthread_mutex_lock(&s->lock);
+  if (err) x->err = *err;
+  x->through = true;
+  pthread_cond_broadcast(&s->idle);
+  pthread_mutex_unlock(&s->lock);
+}
+
+static int put_index(struct hf_store *s, const struct hf_buf *sealed, struct hf_digest *d, struct hf_error *err) {
+  struct index_put x = {.s = s, .parcel = {.data = sealed->data, .size = sealed->len, .through = index_through}};
+  hf_sha256(sealed->data, sealed->len, d);
+  hf_key_index(x.parcel.key, d);
+  x.parcel.digest = *d;
+  hf_upload_put(s->upload, &x.parcel);
+  pthread_mutex_lock(&s->lock);
+  while (!x.through) pthread_cond_wait(&s->idle, &s->lock);
+  pthread_mutex_unlock(&s->lock);
+  return x.err.code ? hf_fail(err, x.err.code, "%s", x.err.msg) : 0;
+}
+
 static int write_index(struct hf_store *s, struct hf_error *err) {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF_INIT, packed = HF_BUF_INIT, sealed = HF_BUF_INIT;
   size_t chunks = 0;
@@ -354,10 +366,7 @@ static int write_index(struct hf_store *s, struct hf_error *err) {
   r = hf_gpg_seal(s->o.gpg, s->o.index_recipients, s->o.signer, packed.data, packed.len, &sealed, err);
   if (r < 0) return r;
   struct hf_digest d;
-  char key[HF_KEY_MAX];
-  hf_sha256(sealed.data, sealed.len, &d);
-  hf_key_index(key, &d);
-  r = put_everywhere(s, key, sealed.data, sealed.len, &d, err);
+  r = put_index(s, &sealed, &d, err);
   if (r < 0) return r;
 
   int64_t index_row;

@@ -1,10 +1,11 @@
 /* store.h - the writing half of the pipeline: identify, look up, pack, compress, encrypt, put, index.
  * SPDX-License-Identifier: Apache-2.0
  *
- * One thread adds chunks; HF_SEALERS_MIN to HF_SEALERS_MAX threads turn full packs into objects; HF_PUTTERS threads put these to every target that has not failed, so that no sealer waits for a disk or a network.
+ * One thread adds chunks; HF_SEALERS_MIN to HF_SEALERS_MAX threads turn full packs into objects; threads of each target store them there (upload.h), so that no sealer waits for a disk or a network before there is
+ * no more room for what is on its way.
  *
- * Memory bound, whatever is backed up: one data pack being filled, one waiting, two pack buffers per sealer, one object waiting to be put and one per putter (HF_PACK_MAX each, less where data compresses), one
- * recipe pack of HF_RECIPE_PACK, and the chunk references of the packs since the last index, of which there are at most HF_INDEX_CHUNKS before an index is written.
+ * Memory bound, whatever is backed up: one data pack being filled, one waiting, two pack buffers per sealer (HF_PACK_MAX each, less where data compresses), the objects on their way (HF_UPLOAD_BYTES, for any number of
+ * targets), one recipe pack of HF_RECIPE_PACK, and the chunk references of the packs since the last index, of which there are at most HF_INDEX_CHUNKS before an index is written.
  */
 #ifndef HF_STORE_H
 #define HF_STORE_H
@@ -16,7 +17,6 @@
 
 #define HF_SEALERS_MIN 2
 #define HF_SEALERS_MAX 3
-#define HF_PUTTERS 2
 #define HF_RECIPE_PACK (4u * 1024 * 1024)
 #define HF_INDEX_CHUNKS 200000u
 
@@ -25,7 +25,7 @@ struct hf_store_options {
   struct hf_gpg *gpg;                 /* the host's home */
   const char *repo_id, *signer;       /* host key */
   const struct hf_list *index_recipients; /* all recipients of the manifest */
-  struct hf_target **targets;
+  struct hf_target **targets;         /* those that take this run's packs and indexes: the one place where that is said */
   size_t n_targets;
   int64_t checkpoint;                 /* seconds between indexes */
   bool dry;                           /* count, but store nothing */

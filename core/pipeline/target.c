@@ -5,7 +5,14 @@
 
 #include <pthread.h>
 #include <semaphore.h>
-#include <time.h>
+
+#include "base/text.h"
+#include "pipeline/pace.h"
+
+#define FIRST_WAIT 0.5  /* seconds, doubling with each try */
+#define LONGEST_WAIT 60 /* but where the far end names a time */
+#define BATCH 1000      /* keys of one call */
+#define UNSAID 1        /* a status that the plugin has not set */
 
 struct hf_target {
   const struct hf_manifest_target *m;
@@ -14,14 +21,18 @@ struct hf_target {
   char *prefix; /* "PREFIX/HOST/" */
   void *handle;
   volatile int *cancel;
+  struct hf_pace pace;
+  uint32_t parallel;
   sem_t slots;
-  pthread_mutex_t lock;
+  pthread_mutex_t lock; /* over what follows */
   struct hf_error failure;
   bool failed;
+  double latency, per_byte; /* seconds, as this run has seen them; 0: not yet */
 };
 
-/* The plugin's message travels with the status its callback returns, in the thread that runs the callback. */
+/* The plugin's message travels with the status its callback returns, in the thread that runs the callback; so does the time it asks to wait. */
 static _Thread_local char last_message[1000];
+static _Thread_local int64_t last_wait;
 
 static void host_log(void *ctx, int level, const char *message) {
   const struct hf_target *t = ctx;
@@ -41,6 +52,13 @@ static void host_problem(void *ctx, const char *path, int status HF_UNUSED, cons
   hf_log(HF_LOG_WARNING, "target %s: %s: %s", t->m->name, path, message);
 }
 
+static int host_pace(void *ctx, int up, size_t n) {
+  struct hf_target *t = ctx;
+  return hf_pace_wait(&t->pace, up != 0, n, t->cancel);
+}
+
+static void host_retry_after(void *ctx HF_UNUSED, int64_t seconds) { last_wait = HF_MAX(seconds, 0); }
+
 static int fail(const struct hf_target *t, int status, const char *doing, const char *key, struct hf_error *err) {
   if (status > 0 || status < HOLDFAST_E_USAGE) status = HOLDFAST_E_FAILED;
   return hf_fail(err, status, "target %s: %s%s%s: %s", t->m->name, doing, key ? " " : "", key ? key : "", last_message[0] ? last_message : hf_status_name(status));
@@ -52,19 +70,23 @@ int hf_target_open(const struct hf_manifest_target *m, const char *host, bool cr
   t->plugin = &m->plugin->target;
   t->cancel = cancel;
   t->prefix = m->prefix && *m->prefix ? hf_asprintf("%s/%s/", m->prefix, host) : hf_asprintf("%s/", host);
-  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled, .problem = host_problem};
+  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled, .problem = host_problem,
+                                   .proxy = m->proxy, .ca_file = m->ca_file, .limit_up = m->limit_up, .limit_down = m->limit_down, .pace = host_pace, .retry_after = host_retry_after};
   pthread_mutex_init(&t->lock, NULL);
+  hf_pace_init(&t->pace, m->limit_down, m->limit_up);
   last_message[0] = 0;
   int r = t->plugin->open(&t->host, m->settings->values, create, &t->handle);
   if (r != 0) {
     r = fail(t, r, "cannot open", NULL, err);
+    hf_pace_destroy(&t->pace);
     pthread_mutex_destroy(&t->lock);
     free(t->prefix);
     free(t);
     return r;
   }
-  uint32_t n = t->plugin->parallel(t->handle);
-  sem_init(&t->slots, 0, n < 1 ? 1 : HF_MIN(n, 64u));
+  uint32_t n = t->plugin->parallel(t->handle), most = m->parallel ? m->parallel : 64;
+  t->parallel = n < 1 ? 1 : HF_MIN(n, most);
+  sem_init(&t->slots, 0, t->parallel);
   *out = t;
   return 0;
 }
@@ -73,6 +95,7 @@ void hf_target_close(struct hf_target *t) {
   if (!t) return;
   t->plugin->close(t->handle);
   sem_destroy(&t->slots);
+  hf_pace_destroy(&t->pace);
   pthread_mutex_destroy(&t->lock);
   free(t->prefix);
   free(t);
@@ -98,39 +121,88 @@ const char *hf_target_failure(struct hf_target *t) {
   return msg;
 }
 
+bool hf_target_has_failed(struct hf_target *t, struct hf_error *why) {
+  pthread_mutex_lock(&t->lock);
+  bool failed = t->failed;
+  if (failed) *why = t->failure;
+  pthread_mutex_unlock(&t->lock);
+  return failed;
+}
+
 static void enter(struct hf_target *t) {
   while (sem_wait(&t->slots) < 0) continue;
   last_message[0] = 0;
+  last_wait = 0;
 }
 
 static void leave(struct hf_target *t) { sem_post(&t->slots); }
 
-/* After a transient failure: wait and say whether to try again. */
-static bool again(const struct hf_target *t, int status, unsigned attempt) {
-  if (status != HOLDFAST_E_TRANSIENT || attempt >= HF_TARGET_TRIES) return false;
-  unsigned char jitter;
-  hf_random(&jitter, 1);
-  long ms = (250L << (attempt - 1)) * (192 + jitter / 2) / 256;
-  hf_log(HF_LOG_INFO, "target %s: %s; trying again in %ld ms", t->m->name, last_message, ms);
-  for (; ms > 0; ms -= 50) {
-    if (t->cancel && *t->cancel) return false;
-    struct timespec ts = {0, HF_MIN(ms, 50L) * 1000000L};
-    nanosleep(&ts, NULL);
-  }
-  return true;
+/* ---- trying again ---- */
+
+struct tries {
+  unsigned n;
+  double until; /* no try begins after this */
+};
+
+static struct tries first_try(const struct hf_target *t) { return (struct tries){.until = hf_now() + (double)t->m->deadline}; }
+
+/* How long to wait before the next try: what the far end asks for, else anything up to a bound that doubles, so that many hosts do not come back all at once. */
+static double wait_before(unsigned n) {
+  uint32_t dice;
+  hf_random(&dice, sizeof dice);
+  double part = dice / (double)UINT32_MAX, most = FIRST_WAIT * (double)(1u << HF_MIN(n, 16u));
+  return last_wait > 0 ? (double)last_wait * (1 + part / 10) : HF_MIN(most, LONGEST_WAIT) * part;
 }
+
+/* After a failure: wait and say whether to try again. */
+static bool again(struct hf_target *t, int status, struct tries *tries) {
+  if (status != HOLDFAST_E_TRANSIENT || tries->n >= t->m->retries || hf_target_failure(t)) return false;
+  double wait = wait_before(tries->n++);
+  if (hf_now() + wait > tries->until) {
+    char said[sizeof last_message];
+    snprintf(said, sizeof said, "%s", last_message);
+    snprintf(last_message, sizeof last_message, "%.900s (and there is no time to try again: deadline is %llds)", said, (long long)t->m->deadline);
+    return false;
+  }
+  hf_log(HF_LOG_INFO, "target %s: %s; trying again in %.1f s", t->m->name, last_message[0] ? last_message : hf_status_name(status), wait);
+  return hf_sleep(wait, t->cancel);
+}
+
+/* ---- nearness ---- */
+
+/* What a call has taken: a moving average, so that a slow start is forgotten. */
+static void measure(struct hf_target *t, double seconds, size_t bytes) {
+  double *v = bytes >= HF_MIB ? &t->per_byte : &t->latency, now = bytes >= HF_MIB ? seconds / (double)bytes : seconds;
+  pthread_mutex_lock(&t->lock);
+  *v = *v > 0 ? *v * 0.75 + now * 0.25 : now;
+  pthread_mutex_unlock(&t->lock);
+}
+
+double hf_target_distance(struct hf_target *t) {
+  pthread_mutex_lock(&t->lock);
+  /* Where no large object has been read yet, a quick answer speaks for a near one: sixteen round trips. */
+  double d = t->latency + (t->per_byte > 0 ? t->per_byte * 16 * HF_MIB : 16 * t->latency);
+  pthread_mutex_unlock(&t->lock);
+  return d;
+}
+
+bool hf_target_is_local(const struct hf_target *t) { return strcmp(t->plugin->head.name, "local") == 0; }
+
+uint32_t hf_target_parallel(const struct hf_target *t) { return t->parallel; }
+
+/* ---- calls ---- */
 
 int hf_target_put(struct hf_target *t, const char *key, const void *p, size_t n, const struct hf_digest *sha256, bool create_only, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, key);
   char hex[HF_SHA256_HEX];
   hf_digest_hex(sha256, hex);
   struct holdfast_object o = {.struct_size = sizeof o, .flags = create_only ? HOLDFAST_PUT_CREATE : 0, .key = full, .data = p, .size = n, .sha256 = hex};
-  for (unsigned attempt = 1;; attempt++) {
+  for (struct tries tries = first_try(t);;) {
     enter(t);
     int r = t->plugin->put(t->handle, &o);
     leave(t);
     if (r == 0) return 0;
-    if (!again(t, r, attempt)) return fail(t, r, "cannot store", key, err);
+    if (!again(t, r, &tries)) return fail(t, r, "cannot store", key, err);
   }
 }
 
@@ -153,15 +225,19 @@ static int take(void *ctx, const void *p, size_t n) {
 int hf_target_get(struct hf_target *t, const char *key, size_t max, struct hf_buf *out, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, key);
   struct sink s = {.out = out, .start = out->len, .max = max};
-  for (unsigned attempt = 1;; attempt++) {
+  for (struct tries tries = first_try(t);;) {
     enter(t);
+    double start = hf_now();
     int r = t->plugin->get(t->handle, full, 0, UINT64_MAX, take, &s);
     leave(t);
     /* A plugin that goes on after what the sink said has not given the whole object either. */
-    if (r == 0 && !s.over) return 0;
+    if (r == 0 && !s.over) {
+      measure(t, hf_now() - start, out->len - s.start);
+      return 0;
+    }
     out->len = s.start;
     if (s.over) return hf_fail(err, HOLDFAST_E_CORRUPT, "target %s: %s is larger than the %zu bytes it may have", t->m->name, key, max);
-    if (!again(t, r, attempt)) return fail(t, r, "cannot read", key, err);
+    if (!again(t, r, &tries)) return fail(t, r, "cannot read", key, err);
   }
 }
 
@@ -181,59 +257,175 @@ int hf_target_get_checked(struct hf_target *t, const char *key, size_t max, cons
 int hf_target_stat(struct hf_target *t, const char *key, uint64_t *size, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, key);
   struct holdfast_stat st = {.struct_size = sizeof st};
-  for (unsigned attempt = 1;; attempt++) {
+  for (struct tries tries = first_try(t);;) {
     enter(t);
+    double start = hf_now();
     int r = t->plugin->stat(t->handle, full, &st);
     leave(t);
     if (r == 0) {
+      measure(t, hf_now() - start, 0);
       *size = st.size;
       return 0;
     }
-    if (!again(t, r, attempt)) return fail(t, r, "cannot look at", key, err);
+    if (!again(t, r, &tries)) return fail(t, r, "cannot look at", key, err);
   }
 }
 
+/* ---- listing ---- */
+
+/* What a key is remembered by: 16 bytes of its SHA-256. */
+struct mark { unsigned char b[16]; };
+
+/* A listing that breaks off is begun again from its start, and what was told is not told twice. Memory: 16 bytes for each key. */
 struct lister {
   const struct hf_target *t;
   int (*fn)(void *ctx, const char *key, uint64_t size);
   void *ctx;
   size_t skip;
-  bool called;
   int refused; /* what fn returned */
+  struct mark *told;
+  size_t n, cap, sorted; /* the first `sorted` of them are those of earlier tries, in order */
 };
+
+static int by_mark(const void *a, const void *b) { return memcmp(a, b, sizeof(struct mark)); }
 
 static int listed(void *ctx, const char *key, uint64_t size) {
   struct lister *l = ctx;
+  struct hf_digest d;
+  struct mark m;
   if (strncmp(key, l->t->prefix, l->skip) != 0) return 0;
   if (l->refused < 0) return l->refused; /* the plugin did not stop when it was told */
-  l->called = true;
+  hf_sha256(key, strlen(key), &d);
+  memcpy(m.b, d.b, sizeof m.b);
+  if (l->sorted && bsearch(&m, l->told, l->sorted, sizeof m, by_mark)) return 0;
+  if (l->n == l->cap) {
+    l->cap = l->cap ? l->cap * 2 : 256;
+    l->told = hf_realloc(l->told, l->cap * sizeof *l->told);
+  }
+  l->told[l->n++] = m;
   return l->refused = l->fn(l->ctx, key + l->skip, size);
 }
 
-int hf_target_list(struct hf_target *t, const char *prefix, int (*fn)(void *, const char *, uint64_t), void *ctx, struct hf_error *err) {
+static int list(struct hf_target *t, const char *prefix, struct lister *l, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, prefix);
-  struct lister l = {.t = t, .fn = fn, .ctx = ctx, .skip = strlen(t->prefix)};
-  for (unsigned attempt = 1;; attempt++) {
+  for (struct tries tries = first_try(t);;) {
     enter(t);
-    int r = t->plugin->list(t->handle, full, listed, &l);
+    double start = hf_now();
+    int r = t->plugin->list(t->handle, full, listed, l);
     leave(t);
-    if (l.refused < 0) return hf_fail(err, l.refused, "target %s: listing %s was given up", t->m->name, prefix);
-    if (r == 0) return 0;
-    if (l.called || !again(t, r, attempt)) return fail(t, r, "cannot list", prefix, err);
+    if (l->refused < 0) return hf_fail(err, l->refused, "target %s: listing %s was given up", t->m->name, prefix);
+    if (r == 0) {
+      if (l->n <= BATCH) measure(t, hf_now() - start, 0); /* more are several pages */
+      return 0;
+    }
+    if (!again(t, r, &tries)) return fail(t, r, "cannot list", prefix, err);
+    if (l->n) qsort(l->told, l->n, sizeof *l->told, by_mark);
+    l->sorted = l->n;
   }
 }
 
-int hf_target_remove(struct hf_target *t, const char *key, struct hf_error *err) {
-  HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, key);
-  const char *keys[1] = {full};
-  for (unsigned attempt = 1;; attempt++) {
-    int status = 0;
-    enter(t);
-    int r = t->plugin->remove(t->handle, keys, 1, &status);
-    leave(t);
-    if (r == 0) return 0;
-    if (!again(t, r, attempt)) return fail(t, r, "cannot delete", key, err);
+int hf_target_list(struct hf_target *t, const char *prefix, int (*fn)(void *, const char *, uint64_t), void *ctx, struct hf_error *err) {
+  struct lister l = {.t = t, .fn = fn, .ctx = ctx, .skip = strlen(t->prefix)};
+  int r = list(t, prefix, &l, err);
+  free(l.told);
+  return r;
+}
+
+/* ---- many keys at once ---- */
+
+struct many {
+  struct hf_target *t;
+  const char *doing; /* "delete" */
+  int (*call)(void *handle, const char *const *keys, size_t n, int *statuses);
+  bool pending_is_final; /* HOLDFAST_E_TRANSIENT of a key is an answer, not a failure */
+  char said[1000];       /* the first message that goes with a bad status */
+};
+
+static void many_free(char **full, size_t n) {
+  for (size_t i = 0; i < n; i++) free(full[i]);
+  free(full);
+}
+
+/* One call, and the statuses it leaves. Fills again[] with the numbers of the keys to be asked about once more; returns how many. */
+static size_t many_call(struct many *m, char *const *full, size_t *which, size_t left, int *statuses) {
+  HF_CLEANUP(hf_freep) const char **keys = hf_allocn(left, sizeof *keys);
+  HF_CLEANUP(hf_freep) int *got = hf_allocn(left, sizeof *got);
+  size_t more = 0;
+  for (size_t i = 0; i < left; i++) {
+    keys[i] = full[which[i]];
+    got[i] = UNSAID;
   }
+  enter(m->t);
+  int r = m->call(m->t->handle, keys, left, got);
+  leave(m->t);
+  if (r > 0 || r < HOLDFAST_E_USAGE) r = HOLDFAST_E_FAILED;
+  for (size_t i = 0; i < left; i++) {
+    size_t k = which[i];
+    bool said = got[i] <= 0 && got[i] >= HOLDFAST_E_USAGE;
+    statuses[k] = said ? got[i] : r;
+    if (statuses[k] == HOLDFAST_E_TRANSIENT && !(m->pending_is_final && said)) which[more++] = k;
+  }
+  if (r < 0 && last_message[0] && (!m->said[0] || more == 0)) snprintf(m->said, sizeof m->said, "%s", last_message);
+  return more;
+}
+
+/* At most BATCH of them. */
+static void many_batch(struct many *m, const char *const *keys, size_t n, int *statuses) {
+  char **full = hf_allocn(n, sizeof *full);
+  HF_CLEANUP(hf_freep) size_t *which = hf_allocn(n, sizeof *which);
+  struct tries tries = first_try(m->t);
+  size_t left = n;
+  for (size_t i = 0; i < n; i++) {
+    full[i] = hf_asprintf("%s%s", m->t->prefix, keys[i]);
+    which[i] = i;
+  }
+  while ((left = many_call(m, full, which, left, statuses)) > 0 && again(m->t, HOLDFAST_E_TRANSIENT, &tries)) continue;
+  many_free(full, n);
+}
+
+static int many(struct many *m, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
+  size_t bad = 0, first = 0;
+  for (size_t at = 0; at < n; at += BATCH) many_batch(m, keys + at, HF_MIN(n - at, (size_t)BATCH), statuses + at);
+  for (size_t i = n; i-- > 0;) {
+    if (statuses[i] == 0) continue;
+    bad++;
+    first = i;
+  }
+  if (bad == 0) return 0;
+  HF_CLEANUP(hf_freep) char *what = n == 1 ? hf_strdup(keys[0]) : hf_asprintf("%zu of %zu objects, such as %s", bad, n, keys[first]);
+  return hf_fail(err, statuses[first], "target %s: cannot %s %s: %s", m->t->m->name, m->doing, what, m->said[0] ? m->said : hf_status_name(statuses[first]));
+}
+
+int hf_target_remove_many(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
+  struct many m = {.t = t, .doing = "delete", .call = t->plugin->remove};
+  return many(&m, keys, n, statuses, err);
+}
+
+int hf_target_remove(struct hf_target *t, const char *key, struct hf_error *err) {
+  int status;
+  return hf_target_remove_many(t, &key, 1, &status, err);
+}
+
+int64_t hf_target_retention(struct hf_target *t) {
+  const struct hf_settings *s = t->m->settings;
+  if (!t->plugin->extend || !(t->plugin->capabilities(t->handle) & HOLDFAST_OBJECT_LOCK)) return 0;
+  for (size_t i = 0; i < s->n; i++)
+    if (strcmp(s->values[i].name, "retain") == 0 && s->values[i].count) return s->values[i].number;
+  return 0;
+}
+
+int hf_target_extend(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
+  if (!t->plugin->extend) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "target %s: keeps nothing from being deleted", t->m->name);
+  struct many m = {.t = t, .doing = "extend the time that nobody may delete", .call = t->plugin->extend};
+  return many(&m, keys, n, statuses, err);
+}
+
+bool hf_target_can_thaw(const struct hf_target *t) { return t->plugin->thaw != NULL; }
+
+int hf_target_thaw(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
+  if (!t->plugin->thaw) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "target %s: has no archive", t->m->name);
+  struct many m = {.t = t, .doing = "yet read", .call = t->plugin->thaw, .pending_is_final = true};
+  return many(&m, keys, n, statuses, err);
 }
 
 int hf_target_space(struct hf_target *t, uint64_t *free_bytes, uint64_t *total, struct hf_error *err) {

@@ -19,7 +19,7 @@ const char *const hf_source_reserved[] = {"plugin",          "recipients",  "use
 const char *const hf_target_reserved[] = {"plugin",        "prefix",      "take",         "limit-up",    "limit-down",
                                           "enabled",       "removable",     "proxy",       "ca-file",      "keep-last",   "keep-hourly",
                                           "keep-daily",    "keep-weekly", "keep-monthly", "keep-yearly", "keep-within",
-                                          "keep-labelled", "rpo",         NULL};
+                                          "keep-labelled", "deadline",    "retries",      "parallel",    "rpo",         NULL};
 
 /* A callback's place in its struct. Those of one group are there all or none; group 0: on its own. */
 struct callback {

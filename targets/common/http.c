@@ -12,16 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
 #define BUFFER (512L << 10) /* what libcurl moves at a time; its upper bound for receiving */
+#define PACED (64u << 10) /* the same, at most, while a limit is set */
 #define ERROR_BODY (64u << 10)
 
 struct hft_http {
   const struct holdfast_host *host;
   struct hft_http_options o;
-  char *ca_file, *proxy;
+  char *ca_file;
+  const char *proxy; /* the host's, or "" */
   pthread_mutex_t lock; /* over what follows */
   CURL **idle;
   unsigned n_idle;
@@ -33,6 +36,7 @@ struct transfer {
   const struct hft_request *rq;
   struct hft_response *rs;
   uint64_t sent; /* of the body, handed to libcurl */
+  uint64_t received;
   int status;    /* why a callback ended the transfer */
   bool begun;
 };
@@ -42,7 +46,6 @@ void hft_http_free(struct hft_http *http) {
   for (unsigned i = 0; i < http->n_idle; i++) curl_easy_cleanup(http->idle[i]);
   free(http->idle);
   free(http->ca_file);
-  free(http->proxy);
   pthread_mutex_destroy(&http->lock);
   free(http);
   curl_global_cleanup();
@@ -60,9 +63,10 @@ int hft_http_new(const struct holdfast_host *host, const struct hft_http_options
   http->o = *options;
   pthread_mutex_init(&http->lock, NULL);
   http->idle = calloc(options->connections ? options->connections : 1, sizeof *http->idle);
-  http->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-  http->proxy = options->proxy ? strdup(options->proxy) : NULL;
-  if (!http->idle || (options->ca_file && !http->ca_file) || (options->proxy && !http->proxy)) {
+  const char *ca_file = host->ca_file ? host->ca_file : options->ca_file;
+  http->ca_file = ca_file ? strdup(ca_file) : NULL;
+  http->proxy = options->no_proxy ? "" : host->proxy;
+  if (!http->idle || (ca_file && !http->ca_file)) {
     hft_http_free(http);
     return holdfast_fail(host, HOLDFAST_E_TRANSIENT, "out of memory");
   }
@@ -88,6 +92,22 @@ static void give(struct hft_http *http, CURL *c, bool good) {
     pthread_mutex_unlock(&http->lock);
   }
   if (c) curl_easy_cleanup(c);
+}
+
+/* How much is moved at a time in a direction: a quarter of a second's share while a limit is set. */
+static size_t piece(uint64_t limit) {
+  uint64_t n = limit / 4;
+  if (limit == 0) return BUFFER;
+  return n < 1024 ? 1024 : n > PACED ? PACED : (size_t)n;
+}
+
+/* Wait until the limit allows for n bytes. */
+static bool pace(struct transfer *t, bool up, size_t n) {
+  const struct holdfast_host *host = t->http->host;
+  if ((up ? host->limit_up : host->limit_down) == 0 || n == 0) return true;
+  if (host->pace(host->ctx, up, n) >= 0) return true;
+  t->status = holdfast_fail(host, HOLDFAST_E_CANCELED, "stopped");
+  return false;
 }
 
 /* ---- the response ---- */
@@ -152,6 +172,8 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx) {
   struct hft_response *rs = t->rs;
   size_t max = t->rq->max_body ? t->rq->max_body : ERROR_BODY;
   n *= size;
+  t->received += n;
+  if (!pace(t, false, n)) return 0;
   if (rs->code / 100 == 2 && t->rq->sink) {
     int status = t->rq->sink(t->rq->ctx, data, n);
     if (status < 0) t->status = status;
@@ -173,6 +195,8 @@ static size_t give_body(char *out, size_t size, size_t n, void *ctx) {
   uint64_t left = t->rq->size - t->sent;
   n *= size;
   if (n > left) n = (size_t)left;
+  if (n > piece(t->http->host->limit_up)) n = piece(t->http->host->limit_up);
+  if (!pace(t, true, n)) return CURL_READFUNC_ABORT;
   if (n) memcpy(out, (const char *)t->rq->body + t->sent, n);
   t->sent += n;
   return n;
@@ -203,7 +227,7 @@ static bool set_common(struct hft_http *http, CURL *c) {
   SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(TCP_NODELAY, 1L);
   SET(TCP_KEEPALIVE, 1L);
-  SET(BUFFERSIZE, BUFFER);
+  SET(BUFFERSIZE, (long)piece(http->host->limit_down));
   SET(UPLOAD_BUFFERSIZE, BUFFER);
   SET(CONNECTTIMEOUT, (long)(o->connect_timeout ? o->connect_timeout : 15));
   SET(LOW_SPEED_LIMIT, 1L);
@@ -211,8 +235,6 @@ static bool set_common(struct hft_http *http, CURL *c) {
   SET(USERAGENT, "holdfast");
   if (http->ca_file) SET(CAINFO, http->ca_file);
   if (http->proxy) SET(PROXY, http->proxy);
-  if (o->limit_up) SET(MAX_SEND_SPEED_LARGE, (curl_off_t)o->limit_up);
-  if (o->limit_down) SET(MAX_RECV_SPEED_LARGE, (curl_off_t)o->limit_down);
   return good;
 }
 
@@ -315,6 +337,70 @@ static int explain(struct transfer *t, CURLcode code, const char *why) {
   }
 }
 
+/* ---- what is told about it ---- */
+
+/* Is this a query parameter that lets its holder in? Rather one too many. */
+static bool is_secret(const char *name, size_t n) {
+  static const char *const words[] = {"sig", "token", "credential", "secret", "password", "upload_id", "assertion"};
+  char low[64];
+  if (n >= sizeof low) return true;
+  for (size_t i = 0; i < n; i++) low[i] = (char)tolower((unsigned char)name[i]);
+  low[n] = '\0';
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strstr(low, words[i])) return true;
+  return false;
+}
+
+void hft_http_redact(struct hft_buf *out, const char *url) {
+  const char *host = strstr(url, "://"), *query = strchr(url, '?');
+  host = host ? host + 3 : url;
+  const char *end = host + strcspn(host, "/?"), *at = memchr(host, '@', (size_t)(end - host));
+  hft_add(out, url, (size_t)(host - url));
+  if (at) hft_adds(out, "***");
+  if (at) host = at;
+  if (!query) {
+    hft_adds(out, host);
+    return;
+  }
+  hft_add(out, host, (size_t)(query + 1 - host));
+  for (const char *p = query + 1; *p;) {
+    size_t n = strcspn(p, "&"), name = strcspn(p, "=&");
+    bool hide = name < n && is_secret(p, name);
+    hft_add(out, p, hide ? name + 1 : n);
+    if (hide) hft_adds(out, "***");
+    p += n;
+    if (*p == '&') hft_add(out, p++, 1);
+  }
+}
+
+/* One line for each request. Headers are not in it: that is where the keys are. */
+static void trace(const struct transfer *t, CURL *c, CURLcode code) {
+  const struct holdfast_host *host = t->http->host;
+  struct hft_buf url = {0}, line = {0};
+  double seconds = 0;
+  hft_http_redact(&url, t->rq->url);
+  curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &seconds);
+  hft_addf(&line, "%s %s: ", t->rq->method, hft_text(&url));
+  if (t->rs->code) hft_addf(&line, "%d", t->rs->code);
+  else hft_addf(&line, "no answer");
+  if (code != CURLE_OK) hft_addf(&line, " (%s)", curl_easy_strerror(code));
+  hft_addf(&line, ", %llu bytes sent, %llu received, %.0f ms", (unsigned long long)t->sent, (unsigned long long)t->received, seconds * 1000);
+  if (!url.bad && !line.bad) host->log(host->ctx, HOLDFAST_LOG_DEBUG, line.data);
+  hft_buf_free(&url);
+  hft_buf_free(&line);
+}
+
+/* Retry-After: seconds, or a time, which is compared with the server's own clock. */
+static void ask_to_wait(const struct transfer *t) {
+  const struct holdfast_host *host = t->http->host;
+  const char *text = hft_response_header(t->rs, "retry-after"), *date = hft_response_header(t->rs, "date");
+  int64_t seconds = 0, then, now;
+  if (!text || !*text || (t->rs->code != 429 && t->rs->code < 500)) return;
+  if (text[strspn(text, "0123456789")] == '\0') seconds = strlen(text) < 9 ? atol(text) : 99999999;
+  else if (hft_time_http(text, &then)) seconds = then - (date && hft_time_http(date, &now) ? now : (int64_t)time(NULL));
+  if (seconds > 0) host->retry_after(host->ctx, seconds);
+}
+
 int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hft_response *rs) {
   struct transfer t = {.http = http, .rq = rq, .rs = rs};
   char why[CURL_ERROR_SIZE] = "";
@@ -330,6 +416,8 @@ int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hf
   curl_easy_reset(c); /* the connection stays */
   CURLcode code = set_common(http, c) && set_request(&t, c, headers, why) ? curl_easy_perform(c) : CURLE_OUT_OF_MEMORY;
   if (code == CURLE_OK && (rs->body.bad || rs->headers.bad)) code = CURLE_OUT_OF_MEMORY;
+  trace(&t, c, code);
+  ask_to_wait(&t);
   /* A server that answered before it had the whole body may still read it, or take the rest for a request: that connection is done with. */
   give(http, c, code == CURLE_OK && t.sent == rq->size);
   curl_slist_free_all(headers);

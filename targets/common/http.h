@@ -21,14 +21,13 @@ struct hft_header {
 
 struct hft_http;
 
-/* Zero it, then set what is wanted. The texts are copied. */
+/* Zero it, then set what is wanted. The texts are copied. Proxy, certificates and limits are the host's. */
 struct hft_http_options {
   unsigned connections;     /* how many are kept open; not how many there may be */
   unsigned connect_timeout; /* seconds; 0: 15 */
   unsigned stall_timeout;   /* seconds without a byte in either direction after which a request is given up; 0: 60 */
-  const char *ca_file;      /* certificates to trust instead of the system's; NULL: the system's */
-  const char *proxy;        /* NULL: what the environment says (https_proxy, no_proxy); "": none */
-  uint64_t limit_up, limit_down; /* bytes per second and connection; 0: none */
+  const char *ca_file;      /* certificates to trust where the host names none; NULL: the system's */
+  bool no_proxy;            /* a service next door: what the host and the environment say of proxies is not for it */
 };
 
 /* Returns HOLDFAST_OK or a status with its message. */
@@ -64,9 +63,12 @@ struct hft_request {
   size_t max_body; /* how much is kept of a response's body; 0: 64 KiB. More is an error after a success, and dropped otherwise */
 };
 
-/* Send it and wait for the whole response. Returns HOLDFAST_OK when there is one; a status with its message when not, and what begin or sink
+/* Send it and wait for the whole response. The host is told of it in a line of the log (level debug), and how long the server asks to be left alone. Returns HOLDFAST_OK when there is one; a status with its message when not, and what begin or sink
  * returned if that was negative. */
 int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hft_response *rs);
+
+/* Append url without what lets its holder in: a user with a password, signatures and tokens in the query. */
+void hft_http_redact(struct hft_buf *out, const char *url);
 
 /* The class of an HTTP code that has no better explanation: 404 HOLDFAST_E_NOT_FOUND, 429 and 5xx HOLDFAST_E_TRANSIENT, ... */
 int hft_http_status(int code);

@@ -13,7 +13,7 @@
 
 #include "local.h"
 
-enum { SET_PATH, SET_FSYNC, SET_FLOOR, SET_MODE, SET_DIR_MODE, SET_PARALLEL };
+enum { SET_PATH, SET_FSYNC, SET_FLOOR, SET_MODE, SET_DIR_MODE };
 
 static const struct holdfast_setting settings[] = {
     {"path", HOLDFAST_PATH, HOLDFAST_REQUIRED, NULL, NULL, "The folder that holds the objects"},
@@ -21,7 +21,6 @@ static const struct holdfast_setting settings[] = {
     {"free-space-floor", HOLDFAST_SIZE, 0, "0", NULL, "Store nothing that would leave less free space than this"},
     {"mode", HOLDFAST_STRING, 0, "0600", NULL, "Permission bits of the objects, in octal"},
     {"dir-mode", HOLDFAST_STRING, 0, "0700", NULL, "Permission bits of the folders made, in octal"},
-    {"parallel", HOLDFAST_INT, 0, "4", NULL, "How many objects are written or read at once"},
     {NULL, 0, 0, NULL, NULL, NULL},
 };
 
@@ -45,10 +44,6 @@ static int parse_mode(const struct holdfast_host *host, const struct holdfast_va
 
 /* Everything the settings say but the folder itself; checked before anything is touched. */
 static int configure(struct local *t, const struct holdfast_value *values) {
-  int64_t parallel = values[SET_PARALLEL].number;
-  if (parallel < 1 || parallel > 64)
-    return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "parallel = %lld: 1 to 64 is wanted", (long long)parallel);
-  t->parallel = (uint32_t)parallel;
   t->durable = strcmp(values[SET_FSYNC].strings[0], "none") != 0;
   t->floor = values[SET_FLOOR].number > 0 ? (uint64_t)values[SET_FLOOR].number : 0;
   int status = parse_mode(t->host, &values[SET_MODE], 0600, &t->mode);
@@ -171,9 +166,10 @@ static uint32_t local_capabilities(void *handle) {
   return HOLDFAST_CREATE_ONLY | HOLDFAST_SPACE;
 }
 
+/* More hardly helps one disk; `parallel =` asks for less. */
 static uint32_t local_parallel(void *handle) {
-  const struct local *t = handle;
-  return t->parallel;
+  (void)handle;
+  return 4;
 }
 
 static int local_space(void *handle, struct holdfast_space *out) {

@@ -23,6 +23,7 @@
 #define LOCAL_TMP ".tmp-"
 #define LOCAL_KEY_MAX 512
 #define LOCAL_IO (1u << 20) /* bytes a read or write call moves; the run can be stopped in between */
+#define LOCAL_PACED (64u << 10) /* the same, while a limit is set */
 
 struct local {
   const struct holdfast_host *host;
@@ -30,7 +31,6 @@ struct local {
   int root;     /* the folder `path` */
   bool durable; /* fsync = full */
   mode_t mode, dir_mode;
-  uint32_t parallel;
   uint64_t floor;       /* bytes that are to stay free */
   pthread_mutex_t lock; /* over what follows */
   char id[17];          /* names this instance's temporary files; "" before the first put */
@@ -46,6 +46,8 @@ struct local {
 int hf_local_errno(const struct local *t, int errnum, const char *what, const char *key);
 /* The message for a run that is being stopped; returns HOLDFAST_E_CANCELED. */
 int hf_local_cancelled(const struct local *t);
+/* Wait until the limit allows for n bytes; HOLDFAST_E_CANCELED when the run is being stopped. */
+int hf_local_pace(const struct local *t, int up, size_t n);
 /* True if s is a key, or the part of one: parts of [A-Za-z0-9._-] that are not "." or "..", not empty, and not names this
  * target has its own use for. */
 bool hf_local_key_ok(const char *s);

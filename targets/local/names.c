@@ -42,6 +42,11 @@ int hf_local_errno(const struct local *t, int errnum, const char *what, const ch
 
 int hf_local_cancelled(const struct local *t) { return holdfast_fail(t->host, HOLDFAST_E_CANCELED, "stopped"); }
 
+int hf_local_pace(const struct local *t, int up, size_t n) {
+  bool limited = (up ? t->host->limit_up : t->host->limit_down) != 0;
+  return limited ? t->host->pace(t->host->ctx, up, n) : HOLDFAST_OK;
+}
+
 bool hf_local_key_ok(const char *s) {
   const char *p = s;
   if (strcmp(s, LOCAL_MARKER) == 0) return false;

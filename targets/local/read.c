@@ -47,7 +47,7 @@ int hf_local_stat(void *handle, const char *key, struct holdfast_stat *out) {
 
 /* Hand length bytes of fd from offset to the sink. */
 static int pump(struct local *t, int fd, const char *key, uint64_t offset, uint64_t length, holdfast_sink sink, void *ctx) {
-  size_t cap = length < LOCAL_IO ? (size_t)length : LOCAL_IO;
+  size_t most = t->host->limit_down ? LOCAL_PACED : LOCAL_IO, cap = length < most ? (size_t)length : most;
   int status = HOLDFAST_OK;
   if (length == 0) return HOLDFAST_OK;
   char *buf = malloc(cap);
@@ -63,7 +63,7 @@ static int pump(struct local *t, int fd, const char *key, uint64_t offset, uint6
     } else if (n == 0) {
       status = holdfast_fail(t->host, HOLDFAST_E_CORRUPT, "%s/%s became shorter while it was read", t->path, key);
     } else {
-      status = sink(ctx, buf, (size_t)n);
+      status = hf_local_pace(t, 0, (size_t)n) == HOLDFAST_OK ? sink(ctx, buf, (size_t)n) : hf_local_cancelled(t);
       if (status > 0) status = HOLDFAST_OK;
       offset += (uint64_t)n;
       length -= (uint64_t)n;

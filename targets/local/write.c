@@ -41,13 +41,15 @@ static void release(struct local *t, uint64_t size) {
 static int fill(struct local *t, int fd, const struct holdfast_object *object) {
   const char *p = object->data;
   uint64_t left = object->size;
+  size_t most = t->host->limit_up ? LOCAL_PACED : LOCAL_IO;
   int status = HOLDFAST_OK;
   while (left > 0 && status == HOLDFAST_OK) {
-    if (t->host->cancelled(t->host->ctx)) {
+    size_t piece = left < most ? (size_t)left : most;
+    if (t->host->cancelled(t->host->ctx) || hf_local_pace(t, 1, piece) != HOLDFAST_OK) {
       status = hf_local_cancelled(t);
       break;
     }
-    ssize_t n = TEMP_FAILURE_RETRY(write(fd, p, left < LOCAL_IO ? left : LOCAL_IO));
+    ssize_t n = TEMP_FAILURE_RETRY(write(fd, p, piece));
     if (n < 0) {
       status = hf_local_errno(t, errno, "write", object->key);
     } else if (n == 0) {

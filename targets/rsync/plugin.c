@@ -75,9 +75,10 @@ static uint32_t rsync_capabilities(void *handle) {
   return HOLDFAST_SERVER_CHECKSUM;
 }
 
+/* rsync's limit is one of a run: with a limit, there is one run at a time. */
 static uint32_t rsync_parallel(void *handle) {
   const struct hf_rsync *t = handle;
-  return t->connections;
+  return t->host->limit_up || t->host->limit_down ? 1 : t->connections;
 }
 
 /* A dry run is refused where writing would be. */

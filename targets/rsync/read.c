@@ -271,6 +271,7 @@ static int fetch(struct hf_rsync *t, unsigned slot, const char *key) {
   hf_rsync_word(&w, "--modify-window=-1");
   hf_rsync_word(&w, "--whole-file");
   hf_rsync_word(&w, "--max-size=%u", HOLDFAST_OBJECT_MAX);
+  hf_rsync_limit(&w, t->host->limit_down);
   hf_rsync_word(&w, "%s%s", t->dest, key);
   hf_rsync_word(&w, "%u/data", slot);
   int rc = hf_rsync_run(t, &w, -1, -1, &code, &words);

@@ -121,6 +121,8 @@ int hf_rsync_spool_errno(const struct hf_rsync *t, int errnum, const char *what,
 /* Run rsync with these words behind those every run has; in and out: descriptors or -1. *code: its exit code; words: its messages, HF_RSYNC_WORDS bytes at
  * most, caller frees. An error only when it could not be run or was stopped. */
 int hf_rsync_run(struct hf_rsync *t, const struct hf_rsync_words *args, int in, int out, int *code, char **words);
+/* Have rsync keep to a limit; 0: none. */
+void hf_rsync_limit(struct hf_rsync_words *w, uint64_t bytes_per_second);
 /* hfp_start, with a status of its own for a program that is not there; setting names it, or is NULL. */
 int hf_rsync_start(const struct hf_rsync *t, const struct hfp_run *how, const char *setting, struct hfp_child **out);
 /* The message and status for a run that failed. */

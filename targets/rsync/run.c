@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +50,10 @@ static void base_words(const struct hf_rsync *t, struct hf_rsync_words *w) {
   hf_rsync_word(w, "-e");
   hf_rsync_word(w, "%s", t->rsh);
   if (t->remote) hf_rsync_word(w, "--rsync-path=%s", t->remote);
+}
+
+void hf_rsync_limit(struct hf_rsync_words *w, uint64_t bytes_per_second) {
+  if (bytes_per_second) hf_rsync_word(w, "--bwlimit=%" PRIu64, bytes_per_second / 1024); /* the host allows none below 4 KiB */
 }
 
 /* A program that is missing must not look like an object that is missing. */

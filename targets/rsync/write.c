@@ -49,6 +49,7 @@ static int send(struct hf_rsync *t, unsigned slot, const char *key, struct hf_rs
   int code = 0, out = hf_rsync_bounded();
   if (out < 0) return hf_rsync_no_memory(t);
   hf_rsync_word(w, "--out-format=%%i");
+  hf_rsync_limit(w, t->host->limit_up);
   hf_rsync_word(w, "-R");
   hf_rsync_word(w, "%u/./%s", slot, key);
   hf_rsync_word(w, "%s", t->dest);

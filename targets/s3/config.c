@@ -217,7 +217,7 @@ static int configure(struct s3 *t, const struct holdfast_value *v) {
   if (status == HOLDFAST_OK) status = check_names(t);
   if (status == HOLDFAST_OK) status = hf_s3_address(t);
   if (status != HOLDFAST_OK) return status;
-  /* Amazon's tools know this variable. limit-up, limit-down, proxy and ca-file belong to the host, and have their place here. */
+  /* Amazon's tools know this variable. */
   const char *ca = getenv("AWS_CA_BUNDLE");
   struct hft_http_options o = {.connections = t->connections, .stall_timeout = (unsigned)stall, .ca_file = ca && *ca ? ca : NULL};
   return hft_http_new(t->host, &o, &t->http);

@@ -42,6 +42,18 @@ static void host_problem(void *ctx, const char *path, int status, const char *te
     conf_flaw("problem: path, a negative status and a message are wanted, not %d", status);
 }
 
+/* No limit is set, so whoever calls this gets on at once. */
+static int host_pace(void *ctx, int up, size_t n) {
+  (void)ctx, (void)up;
+  if (n == 0) conf_flaw("pace: of no bytes at all");
+  return host_cancelled(NULL) ? HOLDFAST_E_CANCELED : HOLDFAST_OK;
+}
+
+static void host_retry_after(void *ctx, int64_t seconds) {
+  (void)ctx;
+  if (seconds <= 0) conf_flaw("retry_after: %lld seconds are none to wait", (long long)seconds);
+}
+
 const struct holdfast_host *conf_host(const char *instance) {
   static struct holdfast_host hosts[8];
   static size_t n;
@@ -54,7 +66,9 @@ const struct holdfast_host *conf_host(const char *instance) {
                               .log = host_log,
                               .error = host_error,
                               .cancelled = host_cancelled,
-                              .problem = host_problem};
+                              .problem = host_problem,
+                              .pace = host_pace,
+                              .retry_after = host_retry_after};
   return h;
 }
 

@@ -64,7 +64,7 @@ source_ok "example with nothing but a stream" "$example" count=0
 source_ok "a plugin that was compiled against an older, shorter struct" "$bad/old.so"
 target_ok "local" "$local" path="$work/repository/new"
 target_ok "local, one at a time, without fsync, other modes" \
-  "$local" path="$work/other" fsync=none parallel=1 mode=0640 dir-mode=0750
+  "$local" path="$work/other" fsync=none mode=0640 dir-mode=0750
 
 source_bad "an error of open is seen" "misbehave = fail-open" "$example" misbehave=fail-open
 source_bad "an error of next is seen" "misbehave = fail-next" "$example" misbehave=fail-next

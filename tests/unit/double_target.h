@@ -11,7 +11,7 @@
 #include "pipeline/target.h"
 #include "plugin/internal.h"
 
-enum double_call { D_PUT = 1, D_GET = 2, D_STAT = 4, D_LIST = 8, D_REMOVE = 16, D_OPEN = 32, D_SPACE = 64, D_ALL = 127 };
+enum double_call { D_PUT = 1, D_GET = 2, D_STAT = 4, D_LIST = 8, D_REMOVE = 16, D_OPEN = 32, D_SPACE = 64, D_EXTEND = 128, D_THAW = 256, D_ALL = 511 };
 
 struct double_object {
   char *key;
@@ -30,7 +30,10 @@ static struct double_shelf {
   bool deaf;       /* does not mind what sink and lister return */
   bool done_first; /* a put is stored although it fails, a get hands out half of the bytes, a list half of the keys */
   const char *words;
+  const char *only;    /* of many keys, those that end in this alone; NULL: all */
+  int64_t wait;        /* what it asks for with a failure */
   /* What was seen. */
+  size_t most_keys; /* of one call */
   unsigned calls, at_once, most_at_once, parallel, naps;
   const struct holdfast_host *host;
 } shelves[2] = {{.lock = PTHREAD_MUTEX_INITIALIZER, .parallel = 4}, {.lock = PTHREAD_MUTEX_INITIALIZER, .parallel = 4}};
@@ -42,6 +45,8 @@ static void shelf_fails(struct double_shelf *s, unsigned kinds, unsigned from, u
   s->status = status;
   s->calls = 0;
   s->done_first = s->deaf = false;
+  s->only = NULL;
+  s->wait = 0;
   s->words = "as it was told";
 }
 
@@ -68,6 +73,7 @@ HF_UNUSED static void shelf_empty(struct double_shelf *s) {
   s->most_at_once = 0;
   s->parallel = 4;
   s->naps = 0;
+  s->most_keys = 0;
   shelf_works(s);
 }
 
@@ -85,6 +91,7 @@ static int shelf_enter(struct double_shelf *s, unsigned kind) {
   s->calls++;
   if (s->calls < s->from || s->calls - s->from >= s->times) return 0;
   if (s->host && s->words) s->host->error(s->host->ctx, s->words);
+  if (s->host && s->wait) s->host->retry_after(s->host->ctx, s->wait);
   return s->status;
 }
 
@@ -149,12 +156,19 @@ static int double_list(void *handle, const char *prefix, holdfast_lister lister,
   return shelf_leave(s, t < 0 && !s->deaf ? t : r);
 }
 
+/* Does one of many keys fail with the call? */
+static bool double_picks(const struct double_shelf *s, const char *key) {
+  size_t n = strlen(key), k = s->only ? strlen(s->only) : 0;
+  return n >= k && strcmp(key + n - k, s->only ? s->only : "") == 0;
+}
+
 static int double_remove(void *handle, const char *const *keys, size_t n, int *statuses) {
   struct double_shelf *s = handle;
   int r = shelf_enter(s, D_REMOVE);
+  s->most_keys = HF_MAX(s->most_keys, n);
   for (size_t i = 0; i < n; i++) {
-    struct double_object *x = r == 0 ? shelf_find(s, keys[i]) : NULL;
-    statuses[i] = r;
+    statuses[i] = double_picks(s, keys[i]) ? r : 0;
+    struct double_object *x = statuses[i] == 0 ? shelf_find(s, keys[i]) : NULL;
     if (!x) continue;
     free(x->key);
     free(x->p);
@@ -162,6 +176,21 @@ static int double_remove(void *handle, const char *const *keys, size_t n, int *s
   }
   return shelf_leave(s, r);
 }
+
+/* What is not there cannot be kept, nor brought back. */
+static int double_many(struct double_shelf *s, unsigned kind, const char *const *keys, size_t n, int *statuses) {
+  int r = shelf_enter(s, kind), worst = r;
+  s->most_keys = HF_MAX(s->most_keys, n);
+  for (size_t i = 0; i < n; i++) {
+    statuses[i] = double_picks(s, keys[i]) ? r : 0;
+    if (statuses[i] == 0 && !shelf_find(s, keys[i])) statuses[i] = worst = HOLDFAST_E_NOT_FOUND;
+  }
+  return shelf_leave(s, worst);
+}
+
+static int double_extend(void *handle, const char *const *keys, size_t n, int *statuses) { return double_many(handle, D_EXTEND, keys, n, statuses); }
+
+static int double_thaw(void *handle, const char *const *keys, size_t n, int *statuses) { return double_many(handle, D_THAW, keys, n, statuses); }
 
 static int double_space(void *handle, struct holdfast_space *out) {
   struct double_shelf *s = handle;
@@ -187,7 +216,9 @@ static const struct holdfast_target_plugin double_plugin = {.head = {sizeof doub
                                                             .list = double_list,
                                                             .remove = double_remove,
                                                             .space = double_space,
-                                                            .close = double_close};
+                                                            .close = double_close,
+                                                            .extend = double_extend,
+                                                            .thaw = double_thaw};
 
 /* What the manifest would say of it. */
 static struct double_target {
@@ -202,7 +233,7 @@ static struct hf_manifest_target *double_manifest(unsigned i, const char *prefix
   snprintf(d->name, sizeof d->name, "shelf%u", i);
   snprintf(d->path, sizeof d->path, "/%u", i);
   d->plugin = (struct hf_plugin){.kind = HF_TARGET, .target = double_plugin, .head = &d->plugin.target.head};
-  d->m = (struct hf_manifest_target){.name = d->name, .plugin = &d->plugin, .prefix = hf_strdup(prefix), .enabled = true};
+  d->m = (struct hf_manifest_target){.name = d->name, .plugin = &d->plugin, .prefix = hf_strdup(prefix), .enabled = true, .deadline = 600, .retries = 2};
   d->m.settings = hf_settings_new(double_settings);
   if (hf_settings_set(d->m.settings, "path", d->path, 1, "/", &e) < 0 || hf_settings_finish(d->m.settings, &e) < 0) abort();
   return &d->m;

@@ -92,7 +92,7 @@ static const struct holdfast_host host = {
 static char folder[64]; /* of this test */
 static char path[128];
 static const char *fsync_mode, *mode, *dir_mode;
-static int64_t floor_size, parallel;
+static int64_t floor_size;
 
 static int setup(void **state) {
   (void)state;
@@ -103,7 +103,6 @@ static int setup(void **state) {
   mode = "0600";
   dir_mode = "0700";
   floor_size = 0;
-  parallel = 4;
   fail_at = 0;
   no_renameat2 = no_link = false;
   return 0;
@@ -117,18 +116,16 @@ static int teardown(void **state) {
 }
 
 static int open_it(int create, void **h) {
-  static const char *strings[6];
-  static struct holdfast_value v[6];
-  const char *const texts[] = {path, fsync_mode, "", mode, dir_mode, ""};
-  for (int i = 0; i < 6; i++) {
+  static const char *strings[5];
+  static struct holdfast_value v[5];
+  const char *const texts[] = {path, fsync_mode, "", mode, dir_mode};
+  for (int i = 0; i < 5; i++) {
     strings[i] = texts[i];
     v[i] = (struct holdfast_value){.name = holdfast_target_plugin()->head.settings[i].name, .count = 1, .strings = &strings[i]};
   }
   v[2].number = floor_size;
-  v[5].number = parallel;
   assert_string_equal(v[0].name, "path");
   assert_string_equal(v[2].name, "free-space-floor");
-  assert_string_equal(v[5].name, "parallel");
   message[0] = '\0';
   return holdfast_target_plugin()->open(&host, v, create, h);
 }
@@ -242,9 +239,6 @@ static void wrong_settings(void **state) {
   }
   mode = "0600";
   dir_mode = "0600";
-  assert_int_equal(open_it(1, &h), HOLDFAST_E_CONFIG);
-  dir_mode = "0700";
-  parallel = 0;
   assert_int_equal(open_it(1, &h), HOLDFAST_E_CONFIG);
   struct stat st;
   assert_int_equal(stat(path, &st), -1);

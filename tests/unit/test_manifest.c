@@ -113,10 +113,18 @@ static void all_keys(void **state) {
                                "plugin = shelf\n"
                                "path = /srv\n"
                                "prefix = a/b.c\n"
+                               "proxy = socks5h://proxy:1080\n"
+                               "ca-file = /etc/ca.pem\n"
+                               "limit-up = 1M\n"
+                               "limit-down = 4K\n"
+                               "deadline = 90s\n"
+                               "retries = 0\n"
+                               "parallel = 2\n"
                                "[target two]\n"
                                "plugin = shelf\n"
                                "path = /srv\n"
                                "prefix =\n"
+                               "proxy = none\n"
                                "enabled = no");
   assert_string_equal(m->file, "x.ini");
   assert_string_equal(m->host, "web1.example.com");
@@ -160,6 +168,14 @@ static void all_keys(void **state) {
   assert_null(hf_manifest_find_target(m, "three"));
   assert_string_equal(m->targets[0].prefix, "a/b.c");
   assert_string_equal(m->targets[1].prefix, "");
+  const struct hf_manifest_target *way = &m->targets[0];
+  assert_string_equal(way->proxy, "socks5h://proxy:1080");
+  assert_non_null(strstr(way->ca_file, "ca.pem"));
+  assert_true(way->limit_up == 1 << 20 && way->limit_down == 4096 && way->deadline == 90 && way->retries == 0 && way->parallel == 2);
+  way = &m->targets[1];
+  assert_string_equal(way->proxy, "");
+  assert_null(way->ca_file);
+  assert_true(way->limit_up == 0 && way->limit_down == 0 && way->deadline == 600 && way->retries == 5 && way->parallel == 0);
   assert_true(m->targets[0].enabled && !m->targets[1].enabled);
   hf_manifest_free(m);
 }
@@ -330,6 +346,15 @@ static void wrong_values(void **state) {
                                        "between them, none first or last, at most 256 bytes");
   refused(TOP SRC DST "prefix = a/../b\n", "x.ini:10: [target t] prefix: \"a/../b\" does not do; write names of [A-Za-z0-9._-] "
                                            "with a / between them, none first or last, at most 256 bytes");
+  refused(TOP SRC DST "proxy = example.com:3128\n", "x.ini:10: [target t] proxy: not a proxy's URL; write http://HOST:PORT (or https, socks4, socks4a, "
+                                                    "socks5, socks5h), or none");
+  refused(TOP SRC DST "proxy = http://\n", "x.ini:10: [target t] proxy: not a proxy's URL; write http://HOST:PORT (or https, socks4, socks4a, "
+                                          "socks5, socks5h), or none");
+  refused(TOP SRC DST "limit-up = 1000\n", "x.ini:10: [target t] limit-up: at least 4K a second, or 0 for no limit");
+  refused(TOP SRC DST "limit-down = 1000\n", "x.ini:10: [target t] limit-down: at least 4K a second, or 0 for no limit");
+  refused(TOP SRC DST "retries = 101\n", "x.ini:10: [target t] retries: at most 100; deadline says for how long");
+  refused(TOP SRC DST "parallel = 0\n", "x.ini:10: [target t] parallel: 1 to 64 calls at once");
+  refused(TOP SRC DST "parallel = 65\n", "x.ini:10: [target t] parallel: 1 to 64 calls at once");
   static const char *const slashes[] = {"a/", "a//b", "a b", "caf\xc3\xa9", "."};
   for (size_t i = 0; i < HF_NELEM(slashes); i++) {
     char text[300];

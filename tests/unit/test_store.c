@@ -220,7 +220,7 @@ static void one_of_two(void **unused) {
     OK(write_set(0, 3, CHUNK));
     assert_non_null(strstr(hf_target_failure(targets[0]), "as it was told"));
     assert_null(hf_target_failure(targets[1]));
-    assert_int_equal(shelves[0].calls, at); /* not asked again */
+    assert_true(shelves[0].calls >= at && shelves[0].calls <= 3); /* those under way at that moment, and no more */
     assert_int_equal(shelves[1].n, 3);
     whole(1, 0, 3, CHUNK);
     done();

@@ -155,12 +155,163 @@ static void transient(void **state) {
   }
   shelf_fails(shelf, D_STAT, 1, 1000, HOLDFAST_E_TRANSIENT);
   assert_int_equal(call(D_STAT), HOLDFAST_E_TRANSIENT);
-  assert_int_equal(shelf->calls, HF_TARGET_TRIES);
-  /* A listing that has begun is not begun again: what was told would be told twice. */
-  shelf_fails(shelf, D_LIST, 1, 1, HOLDFAST_E_TRANSIENT);
-  shelf->done_first = true;
-  assert_int_equal(call(D_LIST), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 1 + doubles[0].m.retries);
+  /* Nor is one that dropped out meanwhile asked again. */
+  struct hf_error why = {0};
+  hf_log_threshold = -1;
+  hf_fail(&why, HOLDFAST_E_NO_SPACE, "full");
+  hf_target_set_failed(t, &why);
+  shelf_fails(shelf, D_STAT, 1, 1000, HOLDFAST_E_TRANSIENT);
+  assert_int_equal(call(D_STAT), HOLDFAST_E_TRANSIENT);
   assert_int_equal(shelf->calls, 1);
+}
+
+/* What the far end asks for is granted, but not beyond the deadline, and then it says so. */
+static void asked_to_wait(void **state) {
+  (void)state;
+  assert_int_equal(put("x", "hello", false), 0);
+  shelf_fails(shelf, D_STAT, 1, 1, HOLDFAST_E_TRANSIENT);
+  shelf->wait = 1;
+  double before = hf_now();
+  assert_int_equal(call(D_STAT), 0);
+  assert_true(hf_now() - before >= 1);
+  assert_int_equal(shelf->calls, 2);
+  shelf_fails(shelf, D_STAT, 1, 1000, HOLDFAST_E_TRANSIENT);
+  shelf->wait = 1000;
+  assert_int_equal(call(D_STAT), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 1);
+  assert_non_null(strstr(e.msg, "as it was told (and there is no time to try again: deadline is 600s)"));
+}
+
+/* A listing that breaks off is told once, and whole. */
+static void listing_again(void **state) {
+  (void)state;
+  char key[32], text[32];
+  for (unsigned i = 0; i < 600; i++) {
+    snprintf(key, sizeof key, "packs/%u", i);
+    assert_int_equal(put(key, "x", false), 0);
+  }
+  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
+  shelf_fails(shelf, D_LIST, 1, 2, HOLDFAST_E_TRANSIENT);
+  shelf->done_first = true;
+  assert_int_equal(hf_target_list(t, "packs/", collect, &b, &e), 0);
+  assert_int_equal(shelf->calls, 3);
+  for (unsigned i = 0; i < 600; i++) {
+    snprintf(text, sizeof text, "packs/%u:1 ", i);
+    const char *first = strstr(b.data, text);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, text));
+  }
+  /* One that never gets to its end is a failure, whatever was told. */
+  shelf_fails(shelf, D_LIST, 1, 1000, HOLDFAST_E_TRANSIENT);
+  shelf->done_first = true;
+  assert_int_equal(hf_target_list(t, "packs/", collect, &b, &e), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 1 + doubles[0].m.retries);
+}
+
+/* Many keys at once: a thousand a call; what fails for a moment is asked again, and only that. */
+static void many_keys(void **state) {
+  (void)state;
+  enum { N = 2003 };
+  char *keys[N];
+  int statuses[N];
+  for (unsigned i = 0; i < N; i++) {
+    keys[i] = hf_asprintf("packs/%u", i);
+    if (i < 20) assert_int_equal(put(keys[i], "x", false), 0);
+  }
+  const char *const *all = (const char *const *)keys;
+  assert_int_equal(hf_target_extend(t, all, 20, statuses, &e), 0);
+  assert_int_equal(hf_target_extend(t, all, 21, statuses, &e), HOLDFAST_E_NOT_FOUND);
+  assert_int_equal(statuses[19], 0);
+  assert_int_equal(statuses[20], HOLDFAST_E_NOT_FOUND);
+  assert_non_null(strstr(e.msg, "1 of 21 objects, such as packs/20"));
+  /* On its way is an answer; a call that fails as a whole is not. */
+  assert_true(hf_target_can_thaw(t));
+  shelf_fails(shelf, D_THAW, 1, 1000, HOLDFAST_E_TRANSIENT);
+  shelf->only = "/7";
+  assert_int_equal(hf_target_thaw(t, all, 20, statuses, &e), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 1);
+  for (unsigned i = 0; i < 20; i++) assert_int_equal(statuses[i], i == 7 ? HOLDFAST_E_TRANSIENT : 0);
+  assert_non_null(strstr(e.msg, "as it was told"));
+  shelf_fails(shelf, D_REMOVE, 1, 1, HOLDFAST_E_TRANSIENT);
+  shelf->only = "/7";
+  assert_int_equal(hf_target_remove_many(t, all, 20, statuses, &e), 0);
+  assert_int_equal(shelf->calls, 2);
+  assert_int_equal(shelf->n, 0);
+  assert_int_equal(shelf->most_keys, 21);
+  shelf_fails(shelf, D_REMOVE, 1, 1000, HOLDFAST_E_AUTH);
+  shelf->only = "/1999";
+  assert_int_equal(hf_target_remove_many(t, all, N, statuses, &e), HOLDFAST_E_AUTH);
+  assert_int_equal(shelf->most_keys, 1000);
+  assert_int_equal(shelf->calls, 3);
+  for (unsigned i = 0; i < N; i++) assert_int_equal(statuses[i], i == 1999 ? HOLDFAST_E_AUTH : 0);
+  assert_non_null(strstr(e.msg, "cannot delete 1 of 2003 objects, such as packs/1999: as it was told"));
+  for (unsigned i = 0; i < N; i++) free(keys[i]);
+}
+
+/* What the manifest says of the way is what the plugin is lent. */
+static void the_way(void **state) {
+  (void)state;
+  struct hf_manifest_target m = doubles[0].m;
+  struct hf_target *other = NULL;
+  char proxy[] = "http://127.0.0.1:1", ca[] = "/etc/ca.pem";
+  m.proxy = proxy;
+  m.ca_file = ca;
+  m.limit_up = 1 << 20;
+  m.limit_down = 0;
+  m.parallel = 3;
+  cancel = 0;
+  assert_int_equal(hf_target_open(&m, "web1", false, &cancel, &other, &e), 0);
+  const struct holdfast_host *h = shelf->host;
+  assert_string_equal(h->proxy, proxy);
+  assert_string_equal(h->ca_file, ca);
+  assert_int_equal(h->limit_up, 1 << 20);
+  assert_int_equal(h->limit_down, 0);
+  assert_int_equal(hf_target_parallel(other), 3);
+  /* A tenth of a second is given on credit; the rest takes its time. */
+  double before = hf_now();
+  for (unsigned i = 0; i < 8; i++) assert_int_equal(h->pace(h->ctx, 1, 64 << 10), 0);
+  assert_true(hf_now() - before >= 0.3);
+  before = hf_now();
+  assert_int_equal(h->pace(h->ctx, 0, 1 << 30), 0); /* no limit that way */
+  assert_int_equal(h->pace(h->ctx, 1, 1 << 30), 0); /* books a thousand seconds */
+  cancel = 1;
+  assert_int_equal(h->pace(h->ctx, 1, 1), HOLDFAST_E_CANCELED);
+  assert_true(hf_now() - before < 5);
+  hf_target_close(other);
+}
+
+struct racer { const struct holdfast_host *h; size_t piece; unsigned turns; };
+
+static void *race(void *arg) {
+  struct racer *r = arg;
+  while (!cancel && r->h->pace(r->h->ctx, 1, r->piece) == 0) r->turns++;
+  return NULL;
+}
+
+/* Several threads get their turns alike. */
+static void fair(void **state) {
+  (void)state;
+  struct hf_manifest_target m = doubles[0].m;
+  struct hf_target *other = NULL;
+  struct racer v[4];
+  pthread_t threads[4];
+  m.limit_up = 400 << 10;
+  assert_int_equal(hf_target_open(&m, "web1", false, &cancel, &other, &e), 0);
+  for (size_t i = 0; i < HF_NELEM(v); i++) {
+    v[i] = (struct racer){shelf->host, 4 << 10, 0};
+    assert_int_equal(pthread_create(&threads[i], NULL, race, &v[i]), 0);
+  }
+  usleep(1500000);
+  cancel = 1;
+  unsigned least = UINT32_MAX, most = 0;
+  for (size_t i = 0; i < HF_NELEM(v); i++) {
+    pthread_join(threads[i], NULL);
+    least = HF_MIN(least, v[i].turns);
+    most = HF_MAX(most, v[i].turns);
+  }
+  assert_true(least > 0 && most <= least * 2 + 4);
+  hf_target_close(other);
 }
 
 static void cancelled(void **state) {
@@ -266,6 +417,7 @@ static void opening(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
   const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(wrong_bytes), TEST(classes), TEST(transient), TEST(cancelled),
-                                     TEST(listing),        TEST(deaf),        TEST(at_once), TEST(dropping_out), TEST(opening)};
+                                     TEST(listing),        TEST(deaf),        TEST(at_once), TEST(dropping_out), TEST(opening),
+                                     TEST(asked_to_wait),  TEST(listing_again),    TEST(many_keys), TEST(the_way), TEST(fair)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
