@@ -4,6 +4,7 @@ libcore_a_SOURCES += \
 	core/base/buf.c \
 	core/base/digest.c \
 	core/base/digest.h \
+	core/base/each.c \
 	core/base/error.c \
 	core/base/escape.c \
 	core/base/hex.c \

@@ -1,4 +1,4 @@
-/* queue.h - a bounded queue of pointers between threads, with close and abort. */
+/* queue.h - work for several threads: a bounded queue of pointers with close and abort, and a loop that is run by several. */
 #ifndef HF_QUEUE_H
 #define HF_QUEUE_H
 
@@ -15,5 +15,9 @@ void hf_queue_close(struct hf_queue *q); /* no more pushes; pops drain what is t
 void hf_queue_abort(struct hf_queue *q); /* wake everybody; pops return NULL at once */
 /* Without waiting: an item or NULL. For draining after an abort. */
 void *hf_queue_try_pop(struct hf_queue *q);
+
+/* ---- each.c ---- */
+/* Call fn(ctx, i) for every i below n, in up to `threads` threads (of which the caller's is one), in about that order; returns when all are done. fn says false when no further ones are wanted. */
+void hf_each(size_t n, size_t threads, bool (*fn)(void *ctx, size_t i), void *ctx);
 
 #endif

@@ -1,11 +1,17 @@
 /* sync.c - bringing targets level with each other.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Memory: the keys of one target's objects, about 120 bytes each.
+ * Memory: the keys of two targets' objects, about 120 bytes each, and COPIES objects on their way.
  */
 #include "engine/sync.h"
 
+#include <pthread.h>
+
+#include "base/queue.h"
+
 #include "engine/engine.h"
+
+#define COPIES 3
 
 /* The order in which kinds are copied: nothing comes before what it refers to. */
 static int rank(const struct hf_object_name *n) {
@@ -98,32 +104,68 @@ struct job {
   struct hf_sync_target *t;
   size_t to;
   struct objects have;
+  /* while from one target is copied: */
+  struct hf_target *from;
+  struct objects theirs;
+  const struct object **todo; /* of theirs, in order */
+  size_t n_todo;
+  pthread_mutex_t lock; /* over what follows, the counts and the callback */
   struct hf_list failed; /* not to be had so far: another target may have it good */
 };
 
-/* Copy from target j what is missing. A record is not copied while anything before it is missing. */
-static int from_target(struct job *x, size_t j, struct hf_error *err) {
-  struct objects theirs = {0};
-  struct hf_target *from = x->s->targets[j], *to = x->s->targets[x->to];
-  int r = list_sorted(from, &theirs, err);
-  for (size_t i = 0; r == 0 && i < theirs.n && !hf_cancel; i++) {
-    const struct object *o = &theirs.v[i];
-    struct hf_object_name name;
-    hf_key_parse(o->key, &name);
-    const struct object *mine = find(&x->have, o);
-    if ((mine && (mine->size == o->size || name.kind != HF_OBJ_PACK)) || !belongs(x->s, o)) continue;
-    if (name.kind == HF_OBJ_RECORD && x->failed.n > 0) continue;
-    if (x->o->copied) x->o->copied(x->o->ctx, x->t->name, o->key, o->size);
-    struct hf_error e = {0};
-    if (!x->o->dry && copy(from, to, o, &e) < 0) {
-      hf_log(HF_LOG_WARNING, "%s", e.msg);
-      if (!hf_list_has(&x->failed, o->key)) hf_list_add(&x->failed, o->key);
-      continue;
-    }
+/* Copy one; one of several threads. */
+static bool copy_one(void *ctx, size_t i) {
+  struct job *x = ctx;
+  const struct object *o = x->todo[i];
+  struct hf_error e = {0};
+  pthread_mutex_lock(&x->lock);
+  if (x->o->copied) x->o->copied(x->o->ctx, x->t->name, o->key, o->size);
+  pthread_mutex_unlock(&x->lock);
+  int r = x->o->dry ? 0 : copy(x->from, x->s->targets[x->to], o, &e);
+  if (hf_cancel) return false;
+  pthread_mutex_lock(&x->lock);
+  if (r < 0) {
+    hf_log(HF_LOG_WARNING, "%s", e.msg);
+    if (!hf_list_has(&x->failed, o->key)) hf_list_add(&x->failed, o->key);
+  } else {
     x->t->copied++;
     x->t->bytes += o->size;
   }
-  objects_free(&theirs);
+  pthread_mutex_unlock(&x->lock);
+  return true;
+}
+
+/* Those of theirs that are wanted, from *at on, as long as they are of one rank. */
+static int gather(struct job *x, size_t *at) {
+  int now = 0;
+  for (x->n_todo = 0; *at < x->theirs.n; ++*at) {
+    const struct object *o = &x->theirs.v[*at];
+    struct hf_object_name name;
+    hf_key_parse(o->key, &name);
+    if (now && rank(&name) != now) break;
+    now = rank(&name);
+    const struct object *mine = find(&x->have, o);
+    if ((mine && (mine->size == o->size || name.kind != HF_OBJ_PACK)) || !belongs(x->s, o)) continue;
+    x->todo[x->n_todo++] = o;
+  }
+  return now;
+}
+
+/* Copy from target j what is missing, one kind after the other, several objects of a kind at once. Records go one by one, in their order, and not while anything before them is missing. */
+static int from_target(struct job *x, size_t j, struct hf_error *err) {
+  struct hf_object_name record = {.kind = HF_OBJ_RECORD};
+  x->from = x->s->targets[j];
+  int r = list_sorted(x->from, &x->theirs, err);
+  x->todo = hf_allocn(x->theirs.n, sizeof *x->todo);
+  for (size_t at = 0; r == 0 && at < x->theirs.n && !hf_cancel;) {
+    if (gather(x, &at) != rank(&record)) {
+      hf_each(x->n_todo, COPIES, copy_one, x);
+      continue;
+    }
+    for (size_t i = 0; i < x->n_todo && x->failed.n == 0 && !hf_cancel; i++) copy_one(x, i);
+  }
+  free(x->todo);
+  objects_free(&x->theirs);
   return r;
 }
 
@@ -163,7 +205,7 @@ int hf_sync(struct hf_session *s, const struct hf_sync_options *o, struct hf_syn
   out->targets = hf_allocn(s->n_targets, sizeof *out->targets);
   out->n_targets = s->n_targets;
   for (size_t i = 0; r == 0 && i < s->n_targets; i++) {
-    struct job x = {.s = s, .o = o, .t = &out->targets[i], .to = i};
+    struct job x = {.s = s, .o = o, .t = &out->targets[i], .to = i, .lock = PTHREAD_MUTEX_INITIALIZER};
     x.t->name = hf_target_name(s->targets[i]);
     if (o->only && strcmp(o->only, x.t->name) != 0) continue;
     struct hf_error e = {0};

@@ -2,12 +2,16 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Three depths: one listing of each target against what the snapshots need; every object's digest against its name; every chunk's id and every recipe. The first two need no private key.
- * Memory: one bit per pack and target, and the keys of one target's objects when they are to be read.
+ * Memory: one bit per pack and target, and the keys of one target's objects when they are to be read; READERS objects that are read at once.
  */
+#include <pthread.h>
 #include <stdarg.h>
 
+#include "base/queue.h"
 #include "base/text.h"
 #include "engine/verify_impl.h"
+
+#define READERS 4
 
 void hf_verify_finding(struct hf_verifying *v, const char *target, const char *object, const char *fmt, ...) {
   char text[900];
@@ -95,6 +99,9 @@ struct listing {
   struct hf_list seen;  /* indexes, secrets, keys and texts: few */
   struct hf_list told;  /* of those, reported as missing */
   struct hf_list read;  /* keys to fetch */
+  struct hf_target *target;
+  pthread_mutex_t lock; /* while objects are read: over the counts and the callbacks */
+  size_t done;
 };
 
 static int see(void *ctx, const char *key, uint64_t size) {
@@ -185,14 +192,19 @@ static bool is_text(const struct hf_verifying *v, const char *key, const struct 
   return v->texts.n == 0 || hf_list_has(&v->texts, line);
 }
 
-/* The second depth: digest against name. Of a host key the name is the fingerprint; those of the texts are in records. */
-static void read_object(struct listing *l, struct hf_target *t, const char *key) {
+/* The second depth: digest against name. Of a host key the name is the fingerprint; those of the texts are in records. One of several threads. */
+static bool read_object(void *ctx, size_t i) {
+  struct listing *l = ctx;
+  const char *key = l->read.v[i];
+  const struct hf_verify_options *o = l->v->o;
   struct hf_object_name name;
   hf_key_parse(key, &name);
   HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
   struct hf_error e = {0};
   bool has_digest = name.kind == HF_OBJ_PACK || name.kind == HF_OBJ_INDEX || name.kind == HF_OBJ_RECORD || name.kind == HF_OBJ_SECRET;
-  int r = has_digest ? hf_target_get_checked(t, key, HF_META_MAX, &name.digest, &b, &e) : hf_target_get(t, key, 1 << 20, &b, &e);
+  int r = has_digest ? hf_target_get_checked(l->target, key, HF_META_MAX, &name.digest, &b, &e) : hf_target_get(l->target, key, 1 << 20, &b, &e);
+  if (hf_cancel) return false;
+  pthread_mutex_lock(&l->lock);
   l->t->read++;
   if (r < 0) {
     l->t->damaged++;
@@ -204,11 +216,31 @@ static void read_object(struct listing *l, struct hf_target *t, const char *key)
     l->t->damaged++;
     hf_verify_finding(l->v, l->t->name, key, "is not what was put there: no record names its digest; do not run it");
   }
+  l->done++;
+  if (o->progress) o->progress(o->ctx, l->t->name, "objects read", l->done, l->read.n);
+  pthread_mutex_unlock(&l->lock);
+  return true;
+}
+
+/* Of the keys to be read, leave every so many-th. A sample starts anywhere. */
+static void sample(struct hf_list *keys, double percent) {
+  unsigned char rnd;
+  hf_random(&rnd, 1);
+  double sum = rnd / 256.0;
+  size_t n = 0;
+  for (size_t i = 0; i < keys->n; i++) {
+    sum += percent / 100;
+    bool take = sum >= 1 || percent >= 100;
+    if (take) sum -= 1;
+    if (take) keys->v[n++] = keys->v[i];
+    else free(keys->v[i]);
+  }
+  keys->n = n;
 }
 
 static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err) {
   struct hf_target *t = v->s->targets[i];
-  struct listing l = {.v = v, .t = &v->out->targets[i]};
+  struct listing l = {.v = v, .t = &v->out->targets[i], .target = t};
   l.t->name = hf_target_name(t);
   l.packs = hf_alloc((size_t)v->max_pack / 8 + 1);
   struct hf_error e = {0};
@@ -222,17 +254,10 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
     r = hf_state_packs_each(v->s->state, check_pack, &l, err);
     if (r == 0) check_small(&l);
     hf_list_sort(&l.read);
-    double step = v->o->read_percent / 100, sum = 0;
-    unsigned char rnd;
-    hf_random(&rnd, 1);
-    sum = rnd / 256.0; /* a sample starts anywhere */
-    for (size_t k = 0; r == 0 && k < l.read.n && !hf_cancel; k++) {
-      sum += step;
-      if (sum < 1 && v->o->read_percent < 100) continue;
-      sum -= 1;
-      read_object(&l, t, l.read.v[k]);
-      if (v->o->progress) v->o->progress(v->o->ctx, l.t->name, "objects read", k + 1, l.read.n);
-    }
+    sample(&l.read, v->o->read_percent);
+    pthread_mutex_init(&l.lock, NULL);
+    if (r == 0) hf_each(l.read.n, HF_MIN((size_t)hf_target_parallel(t), (size_t)READERS), read_object, &l);
+    pthread_mutex_destroy(&l.lock);
   }
   hf_list_free(&l.seen);
   hf_list_free(&l.told);

@@ -116,12 +116,18 @@ struct job {
   struct hf_state_pack pack;
   struct want *v;
   size_t n, cap;
+  /* when it has been fetched: */
+  struct hf_buf *stored;
+  struct hf_error err; /* code 0 when all is well */
 };
 
 struct runner {
   struct hf_plan *plan;
   const struct hf_plan_run *run;
-  struct hf_queue *queue;
+  struct hf_queue *queue;   /* to be fetched */
+  struct hf_queue *fetched; /* to be read */
+  struct hf_queue *spare;   /* buffers: who has none waits, which is what bounds the memory */
+  struct hf_buf buffers[HF_FETCHED];
   pthread_mutex_t lock; /* plan, failure, counters, bad(), progress() */
   struct hf_error failure;
   uint64_t packs, stored;
@@ -172,17 +178,37 @@ static bool same_chunk(const struct want *a, const struct want *b) {
 /* What a reader works with, one pack after the other: the buffers keep their memory, which the kernel would have to make anew for each. */
 struct bench {
   struct hf_hmac *hmac;
-  struct hf_buf stored, raw;
+  struct hf_buf raw;
 };
+
+static bool stopping(struct runner *x) { return has_failed(x) || (x->run->cancel && *x->run->cancel); }
+
+static void *fetcher(void *arg) {
+  struct runner *x = arg;
+  struct job *j;
+  while ((j = hf_queue_pop(x->queue))) {
+    char key[HF_KEY_MAX];
+    j->stored = hf_queue_pop(x->spare);
+    hf_buf_clear(j->stored);
+    hf_key_pack(key, &j->pack.digest);
+    if (!stopping(x)) x->run->fetch(x->run->fetch_ctx, key, &j->pack.digest, HF_PACK_READ_MAX + HF_PACK_READ_MAX / 8, j->stored, &j->err);
+    hf_queue_push(x->fetched, j);
+  }
+  return NULL;
+}
+
+/* The bytes have been used. */
+static void give_back(struct runner *x, struct job *j) {
+  if (j->stored) hf_queue_push(x->spare, j->stored);
+  j->stored = NULL;
+}
 
 static int do_pack(struct runner *x, struct job *j, struct bench *b, struct hf_error *err) {
   const struct hf_plan_run *run = x->run;
-  char key[HF_KEY_MAX];
-  struct hf_error e = {0};
-  hf_key_pack(key, &j->pack.digest);
-  hf_buf_clear(&b->stored);
-  int r = run->fetch(run->fetch_ctx, key, &j->pack.digest, HF_PACK_READ_MAX + HF_PACK_READ_MAX / 8, &b->stored, &e);
-  if (r == 0) r = hf_pack_unseal(run->gpg, b->stored.data, b->stored.len, &j->pack.digest, j->pack.raw, &b->raw, &e);
+  struct hf_error e = j->err;
+  int r = e.code;
+  if (r == 0) r = hf_pack_unseal(run->gpg, j->stored->data, j->stored->len, &j->pack.digest, j->pack.raw, &b->raw, &e);
+  give_back(x, j);
   if (r < 0) {
     if (ends_run(r)) return hf_fail(err, r, "%s", e.msg);
     lose_pieces(x, j, 0, j->n, e.msg);
@@ -211,12 +237,12 @@ static int do_pack(struct runner *x, struct job *j, struct bench *b, struct hf_e
 
 static void *reader(void *arg) {
   struct runner *x = arg;
-  struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .stored = HF_BUF_INIT, .raw = HF_BUF_INIT};
+  struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .raw = HF_BUF_INIT};
   struct job *j;
-  while ((j = hf_queue_pop(x->queue))) {
+  while ((j = hf_queue_pop(x->fetched))) {
     struct hf_error e = {0};
-    bool stop = has_failed(x) || (x->run->cancel && *x->run->cancel);
-    if (!stop && do_pack(x, j, &b, &e) < 0) set_failed(x, &e);
+    if (!stopping(x) && do_pack(x, j, &b, &e) < 0) set_failed(x, &e);
+    give_back(x, j);
     pthread_mutex_lock(&x->lock);
     x->packs++;
     x->stored += j->pack.stored;
@@ -225,7 +251,6 @@ static void *reader(void *arg) {
     job_free(j);
   }
   hf_hmac_free(b.hmac);
-  hf_buf_free(&b.stored);
   hf_buf_free(&b.raw);
   return NULL;
 }
@@ -277,30 +302,39 @@ static int feed(struct runner *x, struct hf_error *err) {
       job_free(full);
       break;
     }
-    if (r < 0 || rc != SQLITE_ROW || has_failed(x) || (x->run->cancel && *x->run->cancel)) break;
+    if (r < 0 || rc != SQLITE_ROW || stopping(x)) break;
   }
   job_free(j);
   sqlite3_finalize(st);
   return r;
 }
 
-int hf_plan_execute(struct hf_plan *p, const struct hf_plan_run *run, uint64_t *lost, struct hf_error *err) {
-  struct runner x = {.plan = p, .run = run, .queue = hf_queue_new(1)};
-  pthread_t threads[HF_READERS];
-  size_t n = 0;
-  int r = 0;
-  pthread_mutex_init(&x.lock, NULL);
-  for (; r == 0 && n < HF_READERS; n++) {
-    int e = pthread_create(&threads[n], NULL, reader, &x);
-    if (e != 0) {
-      r = n ? 0 : hf_fail_errno(err, e, "cannot start a thread");
-      break;
-    }
+/* Start n threads. Fewer than wanted will do; none is an error. */
+static int start(pthread_t *threads, size_t want, size_t *n, void *(*fn)(void *), struct runner *x, struct hf_error *err) {
+  for (; *n < want; ++*n) {
+    int e = pthread_create(&threads[*n], NULL, fn, x);
+    if (e != 0) return *n ? 0 : hf_fail_errno(err, e, "cannot start a thread");
   }
+  return 0;
+}
+
+int hf_plan_execute(struct hf_plan *p, const struct hf_plan_run *run, uint64_t *lost, struct hf_error *err) {
+  struct runner x = {.plan = p, .run = run, .queue = hf_queue_new(1), .fetched = hf_queue_new(HF_FETCHED), .spare = hf_queue_new(HF_FETCHED)};
+  pthread_t fetchers[HF_FETCHERS], readers[HF_READERS];
+  size_t n_fetchers = 0, n_readers = 0;
+  pthread_mutex_init(&x.lock, NULL);
+  for (size_t i = 0; i < HF_FETCHED; i++) hf_queue_push(x.spare, &x.buffers[i]);
+  int r = start(readers, HF_READERS, &n_readers, reader, &x, err);
+  if (r == 0) r = start(fetchers, HF_FETCHERS, &n_fetchers, fetcher, &x, err);
   if (r == 0) r = feed(&x, err);
   hf_queue_close(x.queue);
-  for (size_t i = 0; i < n; i++) pthread_join(threads[i], NULL);
+  for (size_t i = 0; i < n_fetchers; i++) pthread_join(fetchers[i], NULL);
+  hf_queue_close(x.fetched);
+  for (size_t i = 0; i < n_readers; i++) pthread_join(readers[i], NULL);
+  for (size_t i = 0; i < HF_FETCHED; i++) hf_buf_free(&x.buffers[i]);
   hf_queue_free(x.queue);
+  hf_queue_free(x.fetched);
+  hf_queue_free(x.spare);
   pthread_mutex_destroy(&x.lock);
   if (r == 0 && x.failure.code) r = hf_fail(err, x.failure.code, "%s", x.failure.msg);
   if (r == 0 && run->cancel && *run->cancel) r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");

@@ -1,8 +1,9 @@
 /* plan.h - the reading half of the pipeline: which stretches of which packs are wanted, gathered first, then fetched pack by pack.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Every pack is fetched, checked, decrypted and decompressed once, by HF_READERS threads, and each wanted chunk's id is computed anew before a byte of it is handed on. The plan itself is kept in a temporary
- * SQLite database that spills to disk. Memory: per reader one pack as stored, decrypted and raw (HF_PACK_READ_MAX at the very worst, HF_PACK_MAX in practice, each), one job waiting.
+ * Every pack is fetched by HF_FETCHERS threads, and checked, decrypted and decompressed once by HF_READERS, and each wanted chunk's id is computed anew before a byte of it is handed on. The plan itself is kept in a
+ * temporary SQLite database that spills to disk. Memory: HF_FETCHED packs as stored, so that the next are on their way while some are worked on, and per reader one decrypted and raw (HF_PACK_READ_MAX at the very worst,
+ * HF_PACK_MAX in practice, each).
  */
 #ifndef HF_PLAN_H
 #define HF_PLAN_H
@@ -13,6 +14,8 @@
 #include "stream/recipe.h"
 
 #define HF_READERS 2
+#define HF_FETCHERS 3
+#define HF_FETCHED 4
 
 /* A stretch of a chunk and what it is for. */
 struct hf_piece {
