@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/append.h"
 #include "engine/engine.h"
+#include "engine/extend.h"
 #include "engine/hooks.h"
 #include "pipeline/ingest.h"
 #include "plugin/worker.h"
@@ -29,6 +30,7 @@ struct run {
   struct part *parts;
   size_t n_parts;
   size_t good;
+  int64_t last_pack, last_index; /* rows of the catalogue before it */
 };
 
 static void forward_progress(void *ctx, const char *path, uint64_t entries, uint64_t bytes, uint64_t read) {
@@ -135,6 +137,8 @@ static int prepare(struct run *r, struct hf_error *err) {
   const struct hf_manifest *m = r->s->manifest;
   int t = hf_session_all_recipients(r->s, &r->index_recipients, err);
   if (t < 0) return t;
+  r->last_pack = hf_state_pack_max(r->s->state);
+  r->last_index = hf_state_index_max(r->s->state);
   r->parts = hf_allocn(m->n_sources, sizeof *r->parts);
   r->rec->sources = hf_allocn(m->n_sources, sizeof *r->rec->sources);
   struct hf_store_options so = {.state = r->s->state, .gpg = r->s->host, .repo_id = r->s->repo_id, .signer = r->s->host_key, .index_recipients = &r->index_recipients, .targets = r->s->targets,
@@ -194,6 +198,17 @@ static int forget_absent(struct hf_session *s, const struct hf_list *missing, st
   return hf_state_commit(s->state, err);
 }
 
+/* Where the snapshot is: what it refers to must not become deletable before it is old itself. */
+static void keep_locked(struct run *r, const struct confirmed *c) {
+  struct hf_session *s = r->s;
+  const struct hf_extend x = {.refers = run_refers, .ctx = r, .last_pack = r->last_pack, .last_index = r->last_index};
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_error e = {0};
+    if (!c->ok[i] || hf_target_failure(s->targets[i])) continue;
+    if (hf_extend(s, i, r->rec, &x, &e) < 0) hf_target_set_failed(s->targets[i], &e);
+  }
+}
+
 static int commit(struct run *r, struct hf_error *err) {
   struct hf_session *s = r->s;
   struct hf_record *rec = r->rec;
@@ -230,6 +245,7 @@ static int commit(struct run *r, struct hf_error *err) {
   }
   size_t reached = 0;
   if (t == 0) t = hf_append(s, rec, may_have, &c, &reached, err);
+  if (t == 0) keep_locked(r, &c);
   free(c.ok);
   for (size_t i = 0; t == 0 && i < r->n_parts; i++) {
     if (r->parts[i].ingest) t = hf_ingest_keep(r->parts[i].ingest, rec->seq, err);

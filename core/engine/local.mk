@@ -13,6 +13,9 @@ libcore_a_SOURCES += \
 	core/engine/engine.h \
 	core/engine/drill.c \
 	core/engine/drill.h \
+	core/engine/extend.c \
+	core/engine/extend.h \
+	core/engine/fetch.c \
 	core/engine/hooks.c \
 	core/engine/hooks.h \
 	core/engine/init.c \

@@ -50,7 +50,7 @@ int hf_reading_temp(struct hf_reading *rd, struct hf_error *err) {
   return fd >= 0 ? fd : hf_fail_errno(err, errno, "cannot make a temporary file in %s", dir);
 }
 
-struct relay { struct hf_reading *rd; uint64_t packs, stored; int (*sink)(void *, const struct hf_piece *, const void *, struct hf_error *); void *ctx; };
+struct relay { struct hf_reading *rd; uint64_t packs, stored; struct hf_list keys; int (*sink)(void *, const struct hf_piece *, const void *, struct hf_error *); void *ctx; };
 
 static int fetch(void *ctx, const char *key, const struct hf_digest *want, size_t max, struct hf_buf *out, struct hf_error *err) { return hf_session_fetch(ctx, key, want, max, out, err); }
 
@@ -69,12 +69,27 @@ static void relay_progress(void *ctx, uint64_t packs, uint64_t stored) {
   if (r->rd->progress) r->rd->progress(r->rd->ctx, packs, r->packs, stored, r->stored);
 }
 
+static int add_pack(void *ctx, const struct hf_state_pack *p) {
+  struct relay *r = ctx;
+  char key[HF_KEY_MAX];
+  hf_key_pack(key, &p->digest);
+  hf_list_add(&r->keys, key);
+  r->packs++;
+  r->stored += p->stored;
+  return 0;
+}
+
 int hf_reading_execute(struct hf_reading *rd, struct hf_plan *plan, int (*sink)(void *, const struct hf_piece *, const void *, struct hf_error *), void *ctx, uint64_t *lost, struct hf_error *err) {
   struct relay relay = {.rd = rd, .sink = sink, .ctx = ctx};
-  int r = hf_plan_size(plan, &relay.packs, &relay.stored, err);
+  int r = hf_plan_packs(plan, add_pack, &relay, err);
+  /* What lies in an archive takes hours: it is asked for as a whole. */
+  if (r == 0) r = hf_session_thaw(rd->s, &relay.keys, err);
+  hf_list_free(&relay.keys);
   if (r < 0) return r;
   struct hf_plan_run run = {.gpg = rd->gpg, .audience = &rd->audience, .fetch = fetch, .fetch_ctx = rd->s, .sink = relay_sink, .bad = relay_bad, .progress = relay_progress, .ctx = &relay, .cancel = &hf_cancel};
-  return hf_plan_execute(plan, &run, lost, err);
+  r = hf_plan_execute(plan, &run, lost, err);
+  hf_session_passed_over(rd->s);
+  return r;
 }
 
 /* Pieces of a stream go to their offset in a file. */

@@ -95,6 +95,7 @@ int hf_session_open(const char *manifest_file, unsigned flags, const char *only_
   s->manifest_file = manifest_file;
   s->registry = hf_registry_new();
   int r = hf_manifest_load(manifest_file, s->registry, &s->manifest, err);
+  if (r == 0) s->fetching = hf_fetching_new(s->manifest->n_targets);
   if (r == 0) r = open_state(s, flags, err);
   if (r == 0) r = recall(s, err);
   if (r == 0 && s->host_key[0]) hf_list_add(&s->trusted, s->host_key);
@@ -118,6 +119,7 @@ void hf_session_close(struct hf_session *s) {
   for (size_t i = 0; i < s->n_targets; i++) hf_target_close(s->targets[i]);
   free(s->targets);
   free(s->chains);
+  hf_fetching_free(s->fetching);
   hf_gpg_close(s->host);
   hf_gpg_close(s->caller);
   hf_state_close(s->state);
@@ -215,29 +217,4 @@ static int trust_keys(struct hf_session *s, struct hf_gpg *g, struct hf_error *e
   hf_list_free(&names.v);
   if (got == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "no target holds the public key of the host%s: nothing could be verified", pinned ? " that is trusted" : "");
   return 0;
-}
-
-int hf_session_fetch(struct hf_session *s, const char *key, const struct hf_digest *want, size_t max, struct hf_buf *out, struct hf_error *err) {
-  struct hf_error e = {0};
-  int worst = 0;
-  for (size_t i = 0; i < s->n_targets; i++) {
-    int r = hf_target_get_checked(s->targets[i], key, max, want, out, &e);
-    if (r == 0) return 0;
-    if (r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "stopped");
-    if (s->n_targets > 1) hf_log(HF_LOG_WARNING, "%s", e.msg);
-    if (worst != HOLDFAST_E_CORRUPT) worst = r;
-  }
-  return s->n_targets == 1 ? hf_fail(err, worst, "%s", e.msg) : hf_fail(err, worst, "no target has a good copy of %s", key);
-}
-
-int hf_session_fetch_sealed(struct hf_session *s, const char *key, const struct hf_digest *want, struct hf_buf *plain, char *signer, struct hf_error *err) {
-  struct hf_gpg *g;
-  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF_INIT;
-  int r = hf_session_reader(s, &g, err);
-  if (r == 0) r = hf_session_fetch(s, key, want, HF_META_MAX, &b, err);
-  if (r == 0) {
-    r = hf_gpg_unseal(g, &s->trusted, b.data, b.len, HF_META_MAX, plain, signer, err);
-    if (r < 0) hf_prefix(err, "%s", key);
-  }
-  return r;
 }

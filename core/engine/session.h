@@ -38,6 +38,7 @@ struct hf_session {
   struct hf_target **targets; /* those that could be opened */
   struct hf_target_chain *chains; /* parallel to targets; after hf_session_chain */
   size_t n_targets;
+  struct hf_fetching *fetching; /* how reading from them went so far */
   size_t n_unopened;        /* targets of the manifest that could not be opened (reported) */
   struct hf_list away;      /* and those left out since they are removable and not there */
   struct hf_list trusted;   /* fingerprints of host keys */
@@ -68,10 +69,20 @@ int hf_session_caller(struct hf_session *s, struct hf_gpg **out, struct hf_error
 /* The home that can read metadata: the host's, else the caller's. */
 int hf_session_reader(struct hf_session *s, struct hf_gpg **out, struct hf_error *err);
 
-/* Fetch an object whose digest is known, from the first target that has it good; those passed over are reported. passed_over may be NULL. */
+/* ---- reading objects (fetch.c); from several threads ---- */
+struct hf_fetching *hf_fetching_new(size_t n_targets);
+void hf_fetching_free(struct hf_fetching *f);
+/* Fetch an object whose digest is known, from the nearest target that has it good: folders of this machine first, then by what the run has seen of their speed; one that fails goes to the end. The first object that a target
+ * cannot give is told of; hf_session_passed_over counts the others. */
 int hf_session_fetch(struct hf_session *s, const char *key, const struct hf_digest *want, size_t max, struct hf_buf *out, struct hf_error *err);
 /* Fetch, decrypt and verify a piece of metadata. */
 int hf_session_fetch_sealed(struct hf_session *s, const char *key, const struct hf_digest *want, struct hf_buf *plain, char *signer, struct hf_error *err);
+
+/* Say for how many objects each target was passed over since it was last said. */
+void hf_session_passed_over(struct hf_session *s);
+/* These are about to be read: have the nearest target bring back what lies in an archive. keys is used up. 0: all that is to be had can be read now, from one target or another; HOLDFAST_E_TRANSIENT: some are on their way,
+ * and the message says for how long. */
+int hf_session_thaw(struct hf_session *s, struct hf_list *keys, struct hf_error *err);
 
 /* ---- the chain (chain.c) ---- */
 /* List the records at every target, read those not seen yet, check that each follows the one before, and compare with what this host remembers. Fills head, chains, issues, trusted, repo_id. Issues are not

@@ -88,19 +88,16 @@ int hf_plan_add(struct hf_plan *p, const struct hf_piece *piece, struct hf_error
   return rc == SQLITE_DONE ? 0 : fail(p, err);
 }
 
-int hf_plan_size(struct hf_plan *p, uint64_t *packs, uint64_t *stored, struct hf_error *err) {
+int hf_plan_packs(struct hf_plan *p, int (*fn)(void *ctx, const struct hf_state_pack *pack), void *ctx, struct hf_error *err) {
   sqlite3_stmt *st = NULL;
   if (sqlite3_prepare_v2(p->db, "SELECT DISTINCT pack FROM piece", -1, &st, NULL) != SQLITE_OK) return fail(p, err);
-  *packs = *stored = 0;
-  int r = 0, rc;
+  int r = 0, rc = SQLITE_DONE;
   while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
     struct hf_state_pack pack;
     r = hf_state_pack_get(p->state, sqlite3_column_int64(st, 0), &pack, err);
-    if (r == 0) {
-      *packs += 1;
-      *stored += pack.stored;
-    }
+    if (r == 0) r = fn(ctx, &pack);
   }
+  if (r == 0 && rc != SQLITE_DONE) r = fail(p, err);
   sqlite3_finalize(st);
   return r;
 }

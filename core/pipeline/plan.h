@@ -31,8 +31,8 @@ int hf_plan_new(struct hf_state *state, struct hf_plan **out, struct hf_error *e
 void hf_plan_free(struct hf_plan *p);
 /* Want a stretch. When the catalogue does not know the chunk it counts as lost. */
 int hf_plan_add(struct hf_plan *p, const struct hf_piece *piece, struct hf_error *err);
-/* How many packs, and how many bytes they have as stored. */
-int hf_plan_size(struct hf_plan *p, uint64_t *packs, uint64_t *stored, struct hf_error *err);
+/* Each pack that something is wanted of, once; a negative status of fn ends it. */
+int hf_plan_packs(struct hf_plan *p, int (*fn)(void *ctx, const struct hf_state_pack *pack), void *ctx, struct hf_error *err);
 
 struct hf_plan_run {
   struct hf_gpg *gpg;              /* holds (or reaches through its agent) a recipient's private key */

@@ -6,12 +6,14 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "base/queue.h"
 #include "base/text.h"
 #include "pipeline/pace.h"
 
 #define FIRST_WAIT 0.5  /* seconds, doubling with each try */
 #define LONGEST_WAIT 60 /* but where the far end names a time */
 #define BATCH 1000      /* keys of one call */
+#define BATCH_EACH 100  /* where the plugin asks for each key on its own: several calls at once */
 #define UNSAID 1        /* a status that the plugin has not set */
 
 struct hf_target {
@@ -338,13 +340,13 @@ struct many {
   const char *doing; /* "delete" */
   int (*call)(void *handle, const char *const *keys, size_t n, int *statuses);
   bool pending_is_final; /* HOLDFAST_E_TRANSIENT of a key is an answer, not a failure */
-  char said[1000];       /* the first message that goes with a bad status */
+  size_t batch;          /* keys of a call */
+  const char *const *keys;
+  size_t n;
+  int *statuses;
+  pthread_mutex_t lock; /* over what follows */
+  char said[1000];      /* the first message that goes with a bad status */
 };
-
-static void many_free(char **full, size_t n) {
-  for (size_t i = 0; i < n; i++) free(full[i]);
-  free(full);
-}
 
 /* One call, and the statuses it leaves. Fills again[] with the numbers of the keys to be asked about once more; returns how many. */
 static size_t many_call(struct many *m, char *const *full, size_t *which, size_t left, int *statuses) {
@@ -365,27 +367,40 @@ static size_t many_call(struct many *m, char *const *full, size_t *which, size_t
     statuses[k] = said ? got[i] : r;
     if (statuses[k] == HOLDFAST_E_TRANSIENT && !(m->pending_is_final && said)) which[more++] = k;
   }
+  pthread_mutex_lock(&m->lock);
   if (r < 0 && last_message[0] && (!m->said[0] || more == 0)) snprintf(m->said, sizeof m->said, "%s", last_message);
+  pthread_mutex_unlock(&m->lock);
   return more;
 }
 
-/* At most BATCH of them. */
-static void many_batch(struct many *m, const char *const *keys, size_t n, int *statuses) {
+/* The i-th batch; one of several threads. */
+static bool many_batch(void *ctx, size_t i) {
+  struct many *m = ctx;
+  size_t at = i * m->batch, n = HF_MIN(m->n - at, m->batch), left = n;
+  int *statuses = m->statuses + at;
   char **full = hf_allocn(n, sizeof *full);
   HF_CLEANUP(hf_freep) size_t *which = hf_allocn(n, sizeof *which);
   struct tries tries = first_try(m->t);
-  size_t left = n;
-  for (size_t i = 0; i < n; i++) {
-    full[i] = hf_asprintf("%s%s", m->t->prefix, keys[i]);
-    which[i] = i;
+  for (size_t k = 0; k < n; k++) {
+    full[k] = hf_asprintf("%s%s", m->t->prefix, m->keys[at + k]);
+    which[k] = k;
   }
   while ((left = many_call(m, full, which, left, statuses)) > 0 && again(m->t, HOLDFAST_E_TRANSIENT, &tries)) continue;
-  many_free(full, n);
+  /* Not an answer but none. */
+  for (size_t k = 0; m->pending_is_final && k < left; k++) statuses[which[k]] = HOLDFAST_E_FAILED;
+  for (size_t k = 0; k < n; k++) free(full[k]);
+  free(full);
+  return true;
 }
 
 static int many(struct many *m, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
   size_t bad = 0, first = 0;
-  for (size_t at = 0; at < n; at += BATCH) many_batch(m, keys + at, HF_MIN(n - at, (size_t)BATCH), statuses + at);
+  m->keys = keys;
+  m->n = n;
+  m->statuses = statuses;
+  pthread_mutex_init(&m->lock, NULL);
+  hf_each((n + m->batch - 1) / m->batch, m->batch == BATCH ? 1 : m->t->parallel, many_batch, m);
+  pthread_mutex_destroy(&m->lock);
   for (size_t i = n; i-- > 0;) {
     if (statuses[i] == 0) continue;
     bad++;
@@ -397,7 +412,7 @@ static int many(struct many *m, const char *const *keys, size_t n, int *statuses
 }
 
 int hf_target_remove_many(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
-  struct many m = {.t = t, .doing = "delete", .call = t->plugin->remove};
+  struct many m = {.t = t, .doing = "delete", .call = t->plugin->remove, .batch = BATCH};
   return many(&m, keys, n, statuses, err);
 }
 
@@ -416,7 +431,7 @@ int64_t hf_target_retention(struct hf_target *t) {
 
 int hf_target_extend(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
   if (!t->plugin->extend) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "target %s: keeps nothing from being deleted", t->m->name);
-  struct many m = {.t = t, .doing = "extend the time that nobody may delete", .call = t->plugin->extend};
+  struct many m = {.t = t, .doing = "prolong the lock on", .call = t->plugin->extend, .batch = BATCH_EACH};
   return many(&m, keys, n, statuses, err);
 }
 
@@ -424,7 +439,7 @@ bool hf_target_can_thaw(const struct hf_target *t) { return t->plugin->thaw != N
 
 int hf_target_thaw(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err) {
   if (!t->plugin->thaw) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "target %s: has no archive", t->m->name);
-  struct many m = {.t = t, .doing = "yet read", .call = t->plugin->thaw, .pending_is_final = true};
+  struct many m = {.t = t, .doing = "read yet", .call = t->plugin->thaw, .pending_is_final = true, .batch = BATCH_EACH};
   return many(&m, keys, n, statuses, err);
 }
 

@@ -36,6 +36,32 @@ int hf_state_record_get(struct hf_state *s, uint64_t seq, struct hf_digest *d, s
   return r;
 }
 
+int hf_state_kept_get(struct hf_state *s, const char *target, const struct hf_digest *object, int64_t *since, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_KEPT_GET);
+  sqlite3_bind_text(st, 1, target, -1, SQLITE_STATIC);
+  hf_state_bind_digest(st, 2, object);
+  int rc = sqlite3_step(st);
+  int r = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : hf_state_fail(s, "find lock", err);
+  if (r == 1) *since = sqlite3_column_int64(st, 0);
+  sqlite3_reset(st);
+  return r;
+}
+
+int hf_state_kept_set(struct hf_state *s, const char *target, const struct hf_digest *object, int64_t since, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_KEPT_SET);
+  sqlite3_bind_text(st, 1, target, -1, SQLITE_STATIC);
+  hf_state_bind_digest(st, 2, object);
+  sqlite3_bind_int64(st, 3, since);
+  return hf_state_run(s, st, "note lock", err);
+}
+
+int hf_state_kept_sweep(struct hf_state *s, const char *target, int64_t before, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_KEPT_SWEEP);
+  sqlite3_bind_text(st, 1, target, -1, SQLITE_STATIC);
+  sqlite3_bind_int64(st, 2, before);
+  return hf_state_run(s, st, "forget locks", err);
+}
+
 static char *recipe_path(const struct hf_state *s, const char *file) {
   HF_CLEANUP(hf_freep) char *dir = hf_path_join(s->dir, "recipes");
   return hf_path_join(dir, file);

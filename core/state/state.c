@@ -10,7 +10,8 @@
 #include "base/io.h"
 #include "state/state_impl.h"
 
-#define SCHEMA_VERSION 1
+/* 2: kept */
+#define SCHEMA_VERSION 2
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -22,7 +23,8 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS chunks_pack ON chunks(pack, offset);"
     "CREATE TABLE IF NOT EXISTS records(seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, json BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS recipes(source TEXT NOT NULL, stream TEXT NOT NULL, audience TEXT NOT NULL, file TEXT NOT NULL, sha256 BLOB NOT NULL, snapshot INTEGER NOT NULL,"
-    " PRIMARY KEY(source, stream)) WITHOUT ROWID;";
+    " PRIMARY KEY(source, stream)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS kept(target TEXT NOT NULL, object BLOB NOT NULL, since INTEGER NOT NULL, PRIMARY KEY(target, object)) WITHOUT ROWID;";
 
 static const char *const sql[ST_COUNT] = {
     [ST_META_GET] = "SELECT value FROM meta WHERE key=?1",
@@ -53,6 +55,9 @@ static const char *const sql[ST_COUNT] = {
     [ST_RECIPE_KEEP] = "INSERT OR REPLACE INTO recipes(source,stream,audience,file,sha256,snapshot) VALUES(?1,?2,?3,?4,?5,?6)",
     [ST_RECIPE_DROP] = "DELETE FROM recipes WHERE file=?1",
     [ST_RECIPE_HAS] = "SELECT 1 FROM recipes WHERE file=?1",
+    [ST_KEPT_GET] = "SELECT since FROM kept WHERE target=?1 AND object=?2",
+    [ST_KEPT_SET] = "INSERT INTO kept(target,object,since) VALUES(?1,?2,?3) ON CONFLICT(target,object) DO UPDATE SET since=excluded.since",
+    [ST_KEPT_SWEEP] = "DELETE FROM kept WHERE target=?1 AND since<?2",
     [ST_RECIPE_OF] = "SELECT file,sha256 FROM recipes WHERE source=?1 AND stream=?2 AND snapshot=?3",
 };
 

@@ -72,6 +72,13 @@ int hf_state_record_add(struct hf_state *s, uint64_t seq, const struct hf_digest
 int hf_state_record_get(struct hf_state *s, uint64_t seq, struct hf_digest *d, struct hf_buf *json, struct hf_error *err);
 uint64_t hf_state_record_max(struct hf_state *s); /* 0: none */
 
+/* ---- locks at targets (memory.c): since when an object cannot be deleted there; Unix seconds ---- */
+/* 1 and *since, 0 unknown, negative. */
+int hf_state_kept_get(struct hf_state *s, const char *target, const struct hf_digest *object, int64_t *since, struct hf_error *err);
+int hf_state_kept_set(struct hf_state *s, const char *target, const struct hf_digest *object, int64_t since, struct hf_error *err);
+/* Forget those of a target that are older: nothing refers to them any more. */
+int hf_state_kept_sweep(struct hf_state *s, const char *target, int64_t before, struct hf_error *err);
+
 /* ---- recipes of last time (memory.c) ---- */
 /* Open the kept recipe of a source's stream, made for that audience: descriptor and size; -1 when there is none, or its digest is not what it was (then it is dropped). */
 int hf_state_recipe_open(struct hf_state *s, const char *source, const char *stream, const char *audience, int *fd, uint64_t *size, struct hf_error *err);

@@ -16,6 +16,7 @@ targets_s3_s3_la_SOURCES = \
 	targets/s3/request.c \
 	targets/s3/s3.c \
 	targets/s3/s3.h \
+	targets/s3/extend.c \
 	targets/s3/thaw.c \
 	targets/s3/versions.c
 targets_s3_s3_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)

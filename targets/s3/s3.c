@@ -52,6 +52,8 @@ static const struct holdfast_target_plugin plugin = {
     .remove = hf_s3_remove,
     .probe = s3_probe,
     .close = s3_close,
+    .extend = hf_s3_extend,
+    .thaw = hf_s3_thaw_many,
 };
 
 HOLDFAST_TARGET_PLUGIN(plugin)

@@ -175,6 +175,14 @@ int hf_s3_version_as_of(struct s3 *t, const char *key, char **version);
 /* ---- thaw.c ---- */
 /* The object lies in an archive: ask for it to be brought back, if the settings allow. Returns the status for the get, with its message. */
 int hf_s3_thaw(struct s3 *t, const char *key);
+/* Can an object be read, by three headers of its HEAD (NULL: not there)? */
+enum hf_s3_cold { S3_WARM, S3_COLD, S3_THAWING };
+enum hf_s3_cold hf_s3_is_cold(const char *storage_class, const char *archive, const char *restore);
+/* As <holdfast/target.h> has it. */
+int hf_s3_thaw_many(void *handle, const char *const *keys, size_t n, int *statuses);
+
+/* ---- extend.c ---- */
+int hf_s3_extend(void *handle, const char *const *keys, size_t n, int *statuses);
 
 #pragma GCC visibility pop
 #endif
