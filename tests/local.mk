@@ -13,6 +13,7 @@ UNIT_TESTS = \
 	tests/unit/test_exec_parts \
 	tests/unit/test_extract \
 	tests/unit/test_extract_large \
+	tests/unit/test_fetch \
 	tests/unit/test_files_entry \
 	tests/unit/test_files_parts \
 	tests/unit/test_files_pattern \
@@ -50,6 +51,7 @@ UNIT_TESTS = \
 	tests/unit/test_target \
 	tests/unit/test_text \
 	tests/unit/test_tree \
+	tests/unit/test_upload \
 	tests/unit/test_worker
 
 UNIT_SUPPORT = \
@@ -153,6 +155,7 @@ INTEGRATION_TESTS = \
 	tests/integration/target_rsync.sh \
 	tests/integration/target_s3.sh \
 	tests/integration/targets.sh \
+	tests/integration/transport.sh \
 	tests/integration/trouble.sh
 
 # What they source beside lib.sh: each starts a real server.

@@ -34,7 +34,7 @@ void hf_fetching_free(struct hf_fetching *f) {
 struct place {
   size_t i; /* of the session's targets */
   bool back, far;
-  int distance; /* factors of four: what is about as near goes in the manifest's order, and does not change places with every call; 0 for folders of this machine */
+  int distance; /* milliseconds, in factors of four: what is about as near goes in the manifest's order, and does not change places with every call; 0 for folders of this machine */
 };
 
 static int by_nearness(const void *a, const void *b) {
@@ -54,7 +54,7 @@ static struct place *places(struct hf_session *s) {
   for (size_t i = 0; i < s->n_targets; i++) {
     double d = hf_target_distance(s->targets[i]);
     v[i].far = !hf_target_is_local(s->targets[i]);
-    if (v[i].far) v[i].distance = (64 - __builtin_clzll((uint64_t)(HF_MIN(d, 1e6) * 1e6) + 1)) / 2;
+    if (v[i].far) v[i].distance = (64 - __builtin_clzll((uint64_t)(HF_MIN(d, 1e6) * 1000) + 1)) / 2;
   }
   if (s->n_targets > 1) qsort(v, s->n_targets, sizeof *v, by_nearness);
   return v;

@@ -235,6 +235,7 @@ static bool set_common(struct hft_http *http, CURL *c) {
   SET(USERAGENT, "holdfast");
   if (http->ca_file) SET(CAINFO, http->ca_file);
   if (http->proxy) SET(PROXY, http->proxy);
+  if (http->proxy && *http->proxy) SET(NOPROXY, ""); /* what the manifest says is for all, whatever the environment excepts */
   return good;
 }
 

@@ -48,7 +48,7 @@ int hf_s3_refused(const struct s3 *t, const struct s3_call *c, const struct hft_
   if (status == HOLDFAST_E_TRANSIENT && wait && *wait && strlen(wait) < 9 && wait[strspn(wait, "0123456789")] == '\0')
     snprintf(more, sizeof more, ": it asks to wait for %s s", wait);
   if (rs->code / 100 == 3 && status == HOLDFAST_E_CONFIG && !hint) hint = "the server sends us elsewhere: check endpoint, region and path-style";
-  if (!hint && !*more) hint = "the server refuses";
+  if (!hint && (status == HOLDFAST_E_TRANSIENT || !*more)) hint = "the server refuses";
   return holdfast_fail(t->host, status, "bucket %s: %s%s%s%s (%d%s%s)", where, hint ? hint : "", more, *e.message ? ": " : "", e.message, rs->code,
                        *e.code ? " " : "", e.code);
 }

@@ -2,9 +2,9 @@
 # double_s3.py - a scripted S3 service, for the trouble a real one cannot be made to give.
 # SPDX-License-Identifier: Apache-2.0
 #
-# usage: double_s3.py FOLDER. Listens on a free port of 127.0.0.1, whose number it writes to FOLDER/port; every request is a JSON line in FOLDER/log.
+# usage: double_s3.py FOLDER [CERTIFICATE KEY]. Listens on a free port of 127.0.0.1, whose number it writes to FOLDER/port; every request is a JSON line in FOLDER/log.
 # The name of the bucket says what goes wrong; all others just store. It does not check signatures: the real service does.
-import hashlib, base64, json, os, re, socket, struct, sys, threading, time, urllib.parse
+import hashlib, base64, json, os, re, socket, ssl, struct, sys, threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = sys.argv[1]
@@ -168,6 +168,57 @@ class Double(BaseHTTPRequestHandler):
     def on_busy(self, key, q, body):
         if key.startswith("e") and key[1:].isdigit():
             self.answer(int(key[1:]), "", [("Retry-After", "7")])
+            return True
+
+    def on_rough(self, key, q, body):
+        # The first request for each object fails, in one way or another; so does each listing on its second page.
+        if key and count("rough %s %s" % (self.command, key)) == 1 and self.command in ("PUT", "GET"):
+            how = sum(key.encode()) % 5
+            if how < 3:
+                self.answer((500, 503, 429)[how], "", [("Retry-After", "1")] if how else [])
+            elif self.command == "GET" and ("rough", key) in store:
+                data = store["rough", key][0]
+                self.answer(200, data[:len(data) // 2], length=len(data))
+                self.gone(how == 3)
+            else:
+                self.gone(how == 3)
+            return True
+        if key or self.command != "GET" or "versions" in q or q.get("max-keys") == "1":
+            return False
+        prefix, after = q.get("prefix", ""), q.get("continuation-token", "")
+        keys = sorted(k for b, k in store if b == "rough" and k.startswith(prefix) and k > after)
+        if after and count("rough list " + prefix + after) == 1:
+            self.error(500, "InternalError")
+        else:
+            self.listing(keys[:2], "rough", keys[1] if len(keys) > 2 else None)
+        return True
+
+    def on_down(self, key, q, body):
+        if self.command == "PUT" and "/packs/" in key:
+            self.error(503, "SlowDown")
+            return True
+
+    def on_patient(self, key, q, body):
+        if self.command == "PUT" and "/packs/" in key:
+            self.error(503, "SlowDown", "", [("Retry-After", "7200")])
+            return True
+
+    def on_glacier(self, key, q, body):
+        # Packs go to an archive. They are back when there is a file FOLDER/thawed.
+        thawed = os.path.exists(folder + "/thawed")
+        if "/packs/" not in key or ("glacier", key) not in store:
+            return False
+        if self.command == "POST" and "restore" in q:
+            self.answer(202) if count("thaw " + key) == 1 else self.error(409, "RestoreAlreadyInProgress")
+            return True
+        if self.command == "HEAD":
+            state = [("x-amz-storage-class", "DEEP_ARCHIVE")]
+            if counts.get("thaw " + key):
+                state.append(("x-amz-restore", 'ongoing-request="false", expiry-date="x"' if thawed else 'ongoing-request="true"'))
+            self.answer(200, b"", state, len(store["glacier", key][0]))
+            return True
+        if self.command == "GET" and not (thawed and counts.get("thaw " + key)):
+            self.error(403, "InvalidObjectState")
             return True
 
     def on_once(self, key, q, body):
@@ -354,6 +405,10 @@ class Double(BaseHTTPRequestHandler):
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Double)
 server.daemon_threads = True
+if len(sys.argv) > 3:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[2], sys.argv[3])
+    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 with open(folder + "/port.new", "w") as f:
     f.write(str(server.server_port))
 os.rename(folder + "/port.new", folder + "/port")

@@ -146,6 +146,11 @@ answers '^get: failed .*not give the part' "a server that ignores ranges"
 double plain 'open' 'put ../k x'
 answers '^put: failed not a key' "what is no key is not sent"
 
+double busy open 'get e503'
+says '^retry-after 7$' "the host is told how long to wait"
+TARGET_LIMIT=100000 double plain open "put big $(head -c 500 /dev/zero | tr '\0' x)" 'get big'
+says_not 'is too large' "under a limit the pieces are small"
+
 # early: the answer comes before the body is read; the connection must not be used again.
 head -c 3000000 /dev/zero >"$work/3M"
 : >"$double/log"
@@ -186,6 +191,14 @@ answers '^caps: ok 2 8' "and nothing is promised"
 more=(thaw=bulk thaw-days=3)
 double archive open 'get k' 'get k'
 is "$(grep -c '^get: failed .*being brought back' "$work/out")" 2 "an archived object is asked for, and once more does no harm"
+double glacier open 'put w/packs/a x' 'put w/packs/b x' 'put records/c x' 'thaw w/packs/a records/c' 'thaw w/packs/a w/packs/b w/packs/none'
+answers '^thaw: not-found transient,transient,not-found ' "asked for as a whole: what is on its way, and what is not there"
+double glacier open 'thaw w/packs/a w/packs/b records/c'
+answers '^thaw: transient transient,transient,ok .*being brought back.*within 48 hours' "and for how long"
+touch "$double/thawed"
+double glacier open 'thaw w/packs/a w/packs/b records/c' 'get w/packs/a'
+says '^thaw: ok ok,ok,ok' "when they are back, they are read"
+answers '^get: ok x' "as any other"
 ok "with tier and days" grep -q '<Days>3</Days>.*<Tier>Bulk</Tier>' "$double/restore"
 more=()
 
@@ -385,7 +398,23 @@ s3curl GET "locked/k?retention=&versionId=$version" >"$work/retention.xml"
 ok "the lock is on the object" grep -q '<Mode>GOVERNANCE</Mode>' "$work/retention.xml"
 s3curl DELETE "locked/k?versionId=$version" >/dev/null 2>&1
 is "$?" 22 "and holds"
+until_when() { s3curl GET "locked/k?retention=&versionId=$version" | sed -n 's|.*<RetainUntilDate>\([^<]*\)</RetainUntilDate>.*|\1|p'; }
+first=$(until_when)
+more=(object-lock=governance retain=3d)
+real locked open 'extend k nothing' 'extend k'
+says '^extend: not-found ok,not-found' "a lock is made longer; what is not there has none"
+answers '^extend: ok ok$' "once more does no harm"
+second=$(until_when)
+[[ "$second" > "$first" ]]
+result $? "it ends later" || echo "# $first, then $second"
+more=(object-lock=governance retain=1d)
+real locked open 'extend k'
+answers '^extend: ok ok$' "one that is longer already"
+is "$(until_when)" "$second" "is not made shorter"
 more=()
+real conformance open 'put packs/t x' 'extend packs/t' 'thaw packs/t'
+says '^extend: ok ok' "without a lock there is nothing to do"
+answers '^thaw: ok ok' "nor without an archive"
 
 # the past of a versioned bucket: the object below the delete marker
 printf '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>' >"$work/versioning.xml"

@@ -27,6 +27,7 @@ static struct double_shelf {
   /* What goes wrong: calls of these kinds, from the one numbered `from` (the first is 1) on, `times` of them, end with `status`. */
   unsigned kinds, from, times;
   int status;
+  bool locks;      /* among its capabilities */
   bool deaf;       /* does not mind what sink and lister return */
   bool done_first; /* a put is stored although it fails, a get hands out half of the bytes, a list half of the keys */
   const char *words;
@@ -74,6 +75,7 @@ HF_UNUSED static void shelf_empty(struct double_shelf *s) {
   s->parallel = 4;
   s->naps = 0;
   s->most_keys = 0;
+  s->locks = false;
   shelf_works(s);
 }
 
@@ -109,7 +111,7 @@ static int double_open(const struct holdfast_host *host, const struct holdfast_v
   return shelf_leave(s, shelf_enter(s, D_OPEN));
 }
 
-static uint32_t double_capabilities(void *handle) { return (void)handle, HOLDFAST_CREATE_ONLY; }
+static uint32_t double_capabilities(void *handle) { return HOLDFAST_CREATE_ONLY | (((struct double_shelf *)handle)->locks ? HOLDFAST_OBJECT_LOCK : 0); }
 
 static uint32_t double_parallel(void *handle) { return ((struct double_shelf *)handle)->parallel; }
 
@@ -203,6 +205,7 @@ static int double_space(void *handle, struct holdfast_space *out) {
 static void double_close(void *handle) { ((struct double_shelf *)handle)->host = NULL; }
 
 static const struct holdfast_setting double_settings[] = {{"path", HOLDFAST_PATH, HOLDFAST_REQUIRED, NULL, NULL, "Which one"},
+                                                          {"retain", HOLDFAST_DURATION, 0, NULL, NULL, "For how long it locks"},
                                                           {0}};
 static const struct holdfast_target_plugin double_plugin = {.head = {sizeof double_plugin, HOLDFAST_ABI_MAJOR, HOLDFAST_ABI_MINOR,
                                                                      "double", "1.0", "A target that fails as told",

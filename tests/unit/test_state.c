@@ -244,6 +244,43 @@ static void refusals(void **state) {
   assert_int_equal(hf_state_open(path, false, &s, &e), HOLDFAST_E_CONFIG);
 }
 
+/* Locks at targets; and a database of the version before there were any. */
+static void locks(void **state) {
+  (void)state;
+  struct hf_error e = {0};
+  struct hf_state *s = opened(true);
+  struct hf_digest a, b;
+  int64_t since = 0;
+  hf_sha256("a", 1, &a);
+  hf_sha256("b", 1, &b);
+  assert_int_equal(hf_state_set(s, "fact", "stays", &e), 0);
+  assert_int_equal(hf_state_commit(s, &e), 0);
+  hf_state_close(s);
+  char path[96];
+  snprintf(path, sizeof path, "%s/state.sqlite", dir);
+  sqlite3 *db = NULL;
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, "DROP TABLE kept; PRAGMA user_version=1", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(db);
+  s = opened(false);
+  char *fact = NULL;
+  assert_int_equal(hf_state_get(s, "fact", &fact, &e), 0);
+  assert_string_equal(fact, "stays");
+  free(fact);
+  assert_int_equal(hf_state_kept_get(s, "one", &a, &since, &e), 0);
+  assert_int_equal(hf_state_kept_set(s, "one", &a, 100, &e), 0);
+  assert_int_equal(hf_state_kept_set(s, "one", &a, 200, &e), 0);
+  assert_int_equal(hf_state_kept_set(s, "one", &b, 100, &e), 0);
+  assert_int_equal(hf_state_kept_set(s, "two", &b, 100, &e), 0);
+  assert_int_equal(hf_state_kept_get(s, "two", &a, &since, &e), 0);
+  assert_int_equal(hf_state_kept_sweep(s, "one", 150, &e), 0);
+  assert_int_equal(hf_state_kept_get(s, "one", &a, &since, &e), 1);
+  assert_int_equal(since, 200);
+  assert_int_equal(hf_state_kept_get(s, "one", &b, &since, &e), 0);
+  assert_int_equal(hf_state_kept_get(s, "two", &b, &since, &e), 1);
+  hf_state_close(s);
+}
+
 static int stop(void *ctx, const struct hf_state_pack *p, struct hf_error *err) {
   (void)ctx, (void)p;
   return hf_fail(err, HOLDFAST_E_CANCELED, "enough");
@@ -358,6 +395,6 @@ static void temporary(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(facts, set_up, tear_down), cmocka_unit_test_setup_teardown(catalogue, set_up, tear_down),
                                      cmocka_unit_test_setup_teardown(records, set_up, tear_down), cmocka_unit_test_setup_teardown(recipes, set_up, tear_down),
-                                     cmocka_unit_test_setup_teardown(refusals, set_up, tear_down), cmocka_unit_test_setup_teardown(full, set_up, tear_down), cmocka_unit_test_setup_teardown(broken, set_up, tear_down), cmocka_unit_test(temporary)};
+                                     cmocka_unit_test_setup_teardown(refusals, set_up, tear_down), cmocka_unit_test_setup_teardown(full, set_up, tear_down), cmocka_unit_test_setup_teardown(broken, set_up, tear_down), cmocka_unit_test_setup_teardown(locks, set_up, tear_down), cmocka_unit_test(temporary)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
