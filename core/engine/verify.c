@@ -238,6 +238,21 @@ static void sample(struct hf_list *keys, double percent) {
   keys->n = n;
 }
 
+/* What lies in an archive is asked for, said once, and not read. */
+static void leave_archived(struct listing *l) {
+  HF_CLEANUP(hf_freep) int *statuses = hf_allocn(l->read.n, sizeof *statuses);
+  struct hf_error e = {0};
+  size_t n = 0, total = l->read.n;
+  if (!hf_target_can_thaw(l->target) || total == 0) return;
+  hf_target_thaw(l->target, (const char *const *)l->read.v, total, statuses, &e);
+  for (size_t i = 0; i < total; i++) {
+    if (statuses[i] == HOLDFAST_E_TRANSIENT) free(l->read.v[i]);
+    else l->read.v[n++] = l->read.v[i];
+  }
+  l->read.n = n;
+  if (n < total) hf_verify_finding(l->v, l->t->name, "", "%zu objects are in an archive and could not be read: %s", total - n, e.msg);
+}
+
 static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err) {
   struct hf_target *t = v->s->targets[i];
   struct listing l = {.v = v, .t = &v->out->targets[i], .target = t};
@@ -255,6 +270,7 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
     if (r == 0) check_small(&l);
     hf_list_sort(&l.read);
     sample(&l.read, v->o->read_percent);
+    if (r == 0) leave_archived(&l);
     pthread_mutex_init(&l.lock, NULL);
     if (r == 0) hf_each(l.read.n, HF_MIN((size_t)hf_target_parallel(t), (size_t)READERS), read_object, &l);
     pthread_mutex_destroy(&l.lock);

@@ -11,8 +11,8 @@
 #include "pipeline/target.h"
 #include "repo/repo.h"
 
-#define HF_UPLOADS_MAX 6                /* threads of one target */
-#define HF_UPLOAD_BYTES (64 * HF_MIB) /* three packs that do not compress */
+#define HF_UPLOADS_MAX 4              /* threads of one target */
+#define HF_UPLOAD_BYTES (52 * HF_MIB) /* two packs, however large and little compressed: the more the better against latency, the fewer the better for memory */
 #define HF_UPLOAD_OBJECTS 32
 
 /* One object. The caller's until hf_upload_put takes it, and again from `through` on. */

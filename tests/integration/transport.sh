@@ -210,6 +210,9 @@ hf restore latest tree --to "$work/r2"
 exits 1 "once more: still on its way"
 is "$(grep -c '"POST", "path": "/glacier/.*restore' "$work/double/log")" "$(grep '"POST", "path": "/glacier/.*restore' "$work/double/log" | sort -u | wc -l)" \
   "nothing is asked for twice"
+hf verify --read
+exits 1 "verify cannot read them either"
+says 'objects are in an archive and could not be read: .*within 48 hours' "and says so once"
 touch "$work/double/thawed"
 comes_back "when it is back, it is restored"
 rm "$work/double/thawed"

@@ -317,9 +317,45 @@ static void json(void **state) {
   }
 }
 
+/* What is told of a request lets nobody in. */
+static void redacted(void **state) {
+  static const struct {
+    const char *url, *told;
+  } v[] = {
+      {"https://host/bucket/web1/packs/a?list-type=2&prefix=p%2F", "https://host/bucket/web1/packs/a?list-type=2&prefix=p%2F"},
+      {"https://user:pass@host/x", "https://***host/x"},
+      {"https://host/x@y?a=b", "https://host/x@y?a=b"},
+      {"https://h/c?sv=2021&sig=abc%2F&se=1", "https://h/c?sv=2021&sig=***&se=1"},
+      {"https://h/c?X-Amz-Signature=1&X-Amz-Credential=k&X-Amz-Security-Token=t&X-Amz-Date=d",
+       "https://h/c?X-Amz-Signature=***&X-Amz-Credential=***&X-Amz-Security-Token=***&X-Amz-Date=d"},
+      {"https://h/o?uploadType=resumable&upload_id=xyz", "https://h/o?uploadType=resumable&upload_id=***"},
+      {"https://h/o?token", "https://h/o?token"},
+      {"https://h/o?&=&sig=", "https://h/o?&=&sig=***"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    struct hft_buf b = {0};
+    hft_http_redact(&b, v[i].url);
+    assert_string_equal(hft_text(&b), v[i].told);
+    hft_buf_free(&b);
+  }
+}
+
+static void cold(void **state) {
+  (void)state;
+  assert_int_equal(hf_s3_is_cold(NULL, NULL, NULL), S3_WARM);
+  assert_int_equal(hf_s3_is_cold("STANDARD_IA", NULL, NULL), S3_WARM);
+  assert_int_equal(hf_s3_is_cold("GLACIER_IR", NULL, NULL), S3_WARM); /* that one is read at once */
+  assert_int_equal(hf_s3_is_cold("GLACIER", NULL, NULL), S3_COLD);
+  assert_int_equal(hf_s3_is_cold("INTELLIGENT_TIERING", "ARCHIVE_ACCESS", NULL), S3_COLD);
+  assert_int_equal(hf_s3_is_cold("DEEP_ARCHIVE", NULL, "ongoing-request=\"true\""), S3_THAWING);
+  assert_int_equal(hf_s3_is_cold("DEEP_ARCHIVE", NULL, "ongoing-request=\"false\", expiry-date=\"Fri, 20 Nov 2026 00:00:00 GMT\""), S3_WARM);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(addresses), cmocka_unit_test(wrong_settings), cmocka_unit_test(error_documents), cmocka_unit_test(classes),
-      cmocka_unit_test(pages),     cmocka_unit_test(ranges),         cmocka_unit_test(profiles),        cmocka_unit_test(json)};
+      cmocka_unit_test(pages),     cmocka_unit_test(ranges),         cmocka_unit_test(profiles),        cmocka_unit_test(json),
+      cmocka_unit_test(redacted),  cmocka_unit_test(cold)};
   return cmocka_run_group_tests_name("s3", tests, NULL, NULL);
 }

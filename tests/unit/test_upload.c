@@ -6,7 +6,7 @@
 #include "double_target.h"
 #include "pipeline/upload.h"
 
-#define SIZE (20u << 20) /* of a pack: three are on their way */
+#define SIZE (20u << 20) /* of a pack */
 #define N 12
 
 static volatile int cancel;
