@@ -1,8 +1,9 @@
 /* extend.c - what a snapshot refers to is kept from being deleted for as long as if it were new.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A target that locks objects does so when they are stored, for a time. A snapshot that refers to old packs is worth no more than the lock on the oldest of them. So the locks are made longer, but not with every run: only when
- * half of their time is over. The host's memory has one row for each object and target. Memory: the keys of what is due, about 120 bytes each.
+ * A target that locks objects does so when they are stored, for a time. A snapshot that refers to old packs is worth no more than the lock on
+ * the oldest of them. So the locks are made longer, but not with every run: only when half of their time is over. The state has one row for
+ * each object and target. Memory: the keys of what is due, about 120 bytes each.
  */
 #include "engine/extend.h"
 

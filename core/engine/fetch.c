@@ -34,7 +34,9 @@ void hf_fetching_free(struct hf_fetching *f) {
 struct place {
   size_t i; /* of the session's targets */
   bool back, far;
-  int distance; /* milliseconds, in factors of four: what is about as near goes in the manifest's order, and does not change places with every call; 0 for folders of this machine */
+  /* Milliseconds, in factors of four: what is about as near goes in the manifest's order, and does not change places with every call. 0 for
+   * folders of this machine. */
+  int distance;
 };
 
 static int by_nearness(const void *a, const void *b) {
@@ -84,8 +86,9 @@ void hf_session_passed_over(struct hf_session *s) {
     pthread_mutex_unlock(&s->fetching->lock);
     uint64_t n = was.lacking + was.damaged + was.failed;
     if (n > 1)
-      hf_log(HF_LOG_WARNING, "target %s was passed over for %llu objects: %llu it lacks, %llu are damaged, %llu could not be read", hf_target_name(s->targets[i]), (unsigned long long)n, (unsigned long long)was.lacking,
-             (unsigned long long)was.damaged, (unsigned long long)was.failed);
+      hf_log(HF_LOG_WARNING, "target %s was passed over for %llu objects: %llu it lacks, %llu are damaged, %llu could not be read",
+             hf_target_name(s->targets[i]), (unsigned long long)n, (unsigned long long)was.lacking, (unsigned long long)was.damaged,
+             (unsigned long long)was.failed);
   }
 }
 
@@ -117,7 +120,8 @@ int hf_session_fetch_sealed(struct hf_session *s, const char *key, const struct 
 
 /* ---- archives ---- */
 
-/* Of keys, keep those that this target cannot give now. *why: what it says of them. Returns how many are on their way; negative when the run is being stopped. */
+/* Of keys, keep those that this target cannot give now. *why: what it says of them. Returns how many are on their way; negative when the run
+ * is being stopped. */
 static long still_cold(struct hf_target *t, struct hf_list *keys, struct hf_error *why) {
   HF_CLEANUP(hf_freep) int *statuses = hf_allocn(keys->n, sizeof *statuses);
   size_t n = 0;

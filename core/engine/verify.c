@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "engine/verify_impl.h"
 
-#define READERS 4
+#define READERS 6
 
 void hf_verify_finding(struct hf_verifying *v, const char *target, const char *object, const char *fmt, ...) {
   char text[900];

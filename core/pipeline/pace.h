@@ -16,8 +16,8 @@ struct hf_pace {
 };
 void hf_pace_init(struct hf_pace *p, uint64_t down, uint64_t up);
 void hf_pace_destroy(struct hf_pace *p);
-/* Wait until n more bytes may go. Threads get their turns in the order in which they ask, whatever each moves. What was not used is kept for a tenth of a second, so that a hiccup
- * costs no throughput. HOLDFAST_E_CANCELED soon after *cancel (may be NULL) is set. */
+/* Wait until n more bytes may go. Threads get their turns in the order in which they ask, whatever each moves. What was not used is kept
+ * for a tenth of a second, so that a hiccup costs no throughput. HOLDFAST_E_CANCELED soon after *cancel (may be NULL) is set. */
 int hf_pace_wait(struct hf_pace *p, bool up, size_t n, volatile int *cancel);
 
 /* Sleep; false soon after *cancel (may be NULL) is set. */

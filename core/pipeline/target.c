@@ -72,8 +72,9 @@ int hf_target_open(const struct hf_manifest_target *m, const char *host, bool cr
   t->plugin = &m->plugin->target;
   t->cancel = cancel;
   t->prefix = m->prefix && *m->prefix ? hf_asprintf("%s/%s/", m->prefix, host) : hf_asprintf("%s/", host);
-  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled, .problem = host_problem,
-                                   .proxy = m->proxy, .ca_file = m->ca_file, .limit_up = m->limit_up, .limit_down = m->limit_down, .pace = host_pace, .retry_after = host_retry_after};
+  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled,
+                                   .problem = host_problem, .proxy = m->proxy, .ca_file = m->ca_file, .limit_up = m->limit_up, .limit_down = m->limit_down,
+                                   .pace = host_pace, .retry_after = host_retry_after};
   pthread_mutex_init(&t->lock, NULL);
   hf_pace_init(&t->pace, m->limit_down, m->limit_up);
   last_message[0] = 0;
@@ -148,7 +149,8 @@ struct tries {
 
 static struct tries first_try(const struct hf_target *t) { return (struct tries){.until = hf_now() + (double)t->m->deadline}; }
 
-/* How long to wait before the next try: what the far end asks for, else anything up to a bound that doubles, so that many hosts do not come back all at once. */
+/* How long to wait before the next try: what the far end asks for, else anything up to a bound that doubles, so that many hosts do not come
+ * back all at once. */
 static double wait_before(unsigned n) {
   uint32_t dice;
   hf_random(&dice, sizeof dice);

@@ -1,8 +1,9 @@
 /* target.h - an opened target: the plugin's callbacks with keys made whole, retries, and one memory of failure.
  * SPDX-License-Identifier: Apache-2.0
  *
- * All functions may be called from several threads; no more calls than the plugin's `parallel` (and the manifest's) run at once. What fails in a way that may pass is tried again as the manifest's `retries`
- * and `deadline` say, until the run is being stopped or the target has dropped out.
+ * All functions may be called from several threads; no more calls than the plugin's `parallel` (and the manifest's) run at once. What fails
+ * in a way that may pass is tried again as the manifest's `retries` and `deadline` say, until the run is being stopped or the target has
+ * dropped out.
  */
 #ifndef HF_PIPELINE_TARGET_H
 #define HF_PIPELINE_TARGET_H
@@ -36,9 +37,11 @@ int hf_target_stat(struct hf_target *t, const char *key, uint64_t *size, struct 
 /* key is relative to the host's folder, too. Everything was listed, each key once, or an error is returned. Memory: 16 bytes for each key. */
 int hf_target_list(struct hf_target *t, const char *prefix, int (*fn)(void *ctx, const char *key, uint64_t size), void *ctx, struct hf_error *err);
 int hf_target_remove(struct hf_target *t, const char *key, struct hf_error *err);
-/* n keys, a thousand a call. statuses[i] gets each one's status (an absent one is 0). Returns 0 when all went, else the first bad status with a message that says how many. */
+/* n keys, a thousand a call. statuses[i] gets each one's status (an absent one is 0). Returns 0 when all went, else the first bad status, with
+ * a message that says how many. */
 int hf_target_remove_many(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err);
-/* For how many seconds an object cannot be deleted once it is stored, where hf_target_extend can make that longer; 0: it can be deleted, or no more is known. */
+/* For how many seconds an object cannot be deleted once it is stored, where hf_target_extend can make that longer; 0: it can be deleted, or
+ * no more is known. */
 int64_t hf_target_retention(struct hf_target *t);
 /* These are needed for that time from now on. As hf_target_remove_many; HOLDFAST_E_UNSUPPORTED. */
 int hf_target_extend(struct hf_target *t, const char *const *keys, size_t n, int *statuses, struct hf_error *err);

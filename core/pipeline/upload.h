@@ -1,9 +1,10 @@
 /* upload.h - objects on their way to the targets: made once, stored at each, each at its own pace.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Every target has a queue and threads of its own, as many as it bears calls, at most HF_UPLOADS_MAX. An object is shared by all and released when the last has it, so memory does not grow with the number of targets:
- * at most HF_UPLOAD_BYTES of objects (or one that is larger) and HF_UPLOAD_OBJECTS of them are on their way; whoever brings more waits. A target that falls behind holds the others up once it holds that much, and no
- * sooner; one that fails drops out and holds nothing.
+ * Every target has a queue and threads of its own, as many as it bears calls, at most HF_UPLOADS_MAX. An object is shared by all and
+ * released when the last has it, so memory does not grow with the number of targets: at most HF_UPLOAD_BYTES of objects (or one that is
+ * larger) and HF_UPLOAD_OBJECTS of them are on their way; whoever brings more waits. A target that falls behind holds the others up once
+ * it holds that much, and no sooner; one that fails drops out and holds nothing.
  */
 #ifndef HF_UPLOAD_H
 #define HF_UPLOAD_H
@@ -12,7 +13,7 @@
 #include "repo/repo.h"
 
 #define HF_UPLOADS_MAX 4              /* threads of one target */
-#define HF_UPLOAD_BYTES (52 * HF_MIB) /* two packs, however large and little compressed: the more the better against latency, the fewer the better for memory */
+#define HF_UPLOAD_BYTES (52 * HF_MIB) /* two packs, however little they compress: more would hide more latency, and take more memory */
 #define HF_UPLOAD_OBJECTS 32
 
 /* One object. The caller's until hf_upload_put takes it, and again from `through` on. */
@@ -21,7 +22,8 @@ struct hf_parcel {
   const void *data;
   size_t size;
   struct hf_digest digest;
-  /* Every target has it or has failed. err: NULL when at least one has it; else why not: HOLDFAST_E_CANCELED, or what the last target met. Called once, from any thread. */
+  /* Every target has it or has failed. err: NULL when at least one has it; else why not: HOLDFAST_E_CANCELED, or what the last target met.
+   * Called once, from any thread. */
   void (*through)(struct hf_parcel *p, const struct hf_error *err);
   /* hf_upload's own */
   size_t left, good;

@@ -63,7 +63,8 @@ struct hft_request {
   size_t max_body; /* how much is kept of a response's body; 0: 64 KiB. More is an error after a success, and dropped otherwise */
 };
 
-/* Send it and wait for the whole response. The host is told of it in a line of the log (level debug), and how long the server asks to be left alone. Returns HOLDFAST_OK when there is one; a status with its message when not, and what begin or sink
+/* Send it and wait for the whole response. The host is told of it in a line of the log (level debug), and how long the server asks to be
+ * left alone. Returns HOLDFAST_OK when there is one; a status with its message when not, and what begin or sink
  * returned if that was negative. */
 int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hft_response *rs);
 

@@ -32,10 +32,13 @@ static int extend_one(struct s3 *t, const char *key, int64_t until) {
   char date[HFT_TIME], body[300], md5[HFT_BASE64];
   if (!hft_key_ok(key)) return hft_bad_key(t->host, key);
   hft_time_format(date, until);
-  c.size = (uint64_t)snprintf(body, sizeof body, "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate></Retention>",
+  c.size = (uint64_t)snprintf(body, sizeof body,
+                              "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s</Mode>"
+                              "<RetainUntilDate>%s</RetainUntilDate></Retention>",
                               t->lock_mode, date);
   c.body = body;
-  if (!hft_md5_base64(body, (size_t)c.size, md5)) return holdfast_fail(t->host, HOLDFAST_E_FAILED, "MD5, which object-lock needs, is not available on this host");
+  if (!hft_md5_base64(body, (size_t)c.size, md5))
+    return holdfast_fail(t->host, HOLDFAST_E_FAILED, "MD5, which object-lock needs, is not available on this host");
   hf_s3_extra(&c, "content-md5", md5);
   hf_s3_extra(&c, "content-type", "application/xml");
   int status = hf_s3_call(t, &c, &rs);

@@ -59,7 +59,8 @@ static int thaw_one(struct s3 *t, const char *key, bool *on_its_way) {
   if (!hft_key_ok(key)) return hft_bad_key(t->host, key);
   int status = hf_s3_call(t, &c, &rs);
   if (status == HOLDFAST_OK)
-    how = hf_s3_is_cold(hft_response_header(&rs, "x-amz-storage-class"), hft_response_header(&rs, "x-amz-archive-status"), hft_response_header(&rs, "x-amz-restore"));
+    how = hf_s3_is_cold(hft_response_header(&rs, "x-amz-storage-class"), hft_response_header(&rs, "x-amz-archive-status"),
+                        hft_response_header(&rs, "x-amz-restore"));
   hft_response_free(&rs);
   if (status == HOLDFAST_OK && how == S3_COLD) status = ask(t, key);
   if (status != HOLDFAST_OK || how == S3_WARM) return status;
@@ -82,6 +83,6 @@ int hf_s3_thaw_many(void *handle, const char *const *keys, size_t n, int *status
     if (status != HOLDFAST_OK && !on_its_way && bad == HOLDFAST_OK) bad = status;
   }
   if (bad != HOLDFAST_OK || coming == 0) return bad;
-  return holdfast_fail(t->host, HOLDFAST_E_TRANSIENT, "bucket %s: they are being brought back from an archive, which is done %s (thaw = %s)", t->bucket, how_long(t),
-                       strcmp(t->thaw, "Expedited") == 0 ? "expedited" : strcmp(t->thaw, "Standard") == 0 ? "standard" : "bulk");
+  return holdfast_fail(t->host, HOLDFAST_E_TRANSIENT, "bucket %s: they are being brought back from an archive, which is done %s (thaw = %s)",
+                       t->bucket, how_long(t), strcmp(t->thaw, "Expedited") == 0 ? "expedited" : strcmp(t->thaw, "Standard") == 0 ? "standard" : "bulk");
 }

@@ -323,7 +323,7 @@ static void redacted(void **state) {
     const char *url, *told;
   } v[] = {
       {"https://host/bucket/web1/packs/a?list-type=2&prefix=p%2F", "https://host/bucket/web1/packs/a?list-type=2&prefix=p%2F"},
-      {"https://user:pass@host/x", "https://***host/x"},
+      {"https://user:pass@host/x", "https://***@host/x"},
       {"https://host/x@y?a=b", "https://host/x@y?a=b"},
       {"https://h/c?sv=2021&sig=abc%2F&se=1", "https://h/c?sv=2021&sig=***&se=1"},
       {"https://h/c?X-Amz-Signature=1&X-Amz-Credential=k&X-Amz-Security-Token=t&X-Amz-Date=d",

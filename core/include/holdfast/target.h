@@ -96,7 +96,8 @@ struct holdfast_target_plugin {
   /* Optional. These n objects are about to be read: ask for those that lie in an archive to be brought back. statuses[i]: HOLDFAST_OK: it can be read now;
    * HOLDFAST_E_TRANSIENT: it is on its way; another status: it cannot be brought back. Returns 0 when all can be read now, else the worst of them, the
    * message saying how many are on their way and how long that takes.
-   * Of extend and thaw alike: when the far end cannot be asked for a while, HOLDFAST_E_TRANSIENT, and the statuses of that key and of those after it left as they are. */
+   * Of extend and thaw alike: when the far end cannot be asked for a while, HOLDFAST_E_TRANSIENT, and the statuses of that key and of those
+   * after it left as they are. */
   int (*thaw)(void *handle, const char *const *keys, size_t n, int *statuses);
 };
 
