@@ -10,7 +10,8 @@
 
 /* The first asks everything to come to an end; the second ends it. What is at the targets is valid either way. */
 static void on_signal(int sig) {
-  if (hf_cancel) {
+  static volatile sig_atomic_t before; /* hf_cancel is taken back at times */
+  if (before++) {
     signal(sig, SIG_DFL);
     raise(sig);
   }

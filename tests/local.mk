@@ -130,6 +130,7 @@ INTEGRATION_TESTS = \
 	tests/integration/layers.sh \
 	tests/integration/lint.sh \
 	tests/integration/listed.sh \
+	tests/integration/lock.sh \
 	tests/integration/manifest.sh \
 	tests/integration/notify.sh \
 	tests/integration/plugin.sh \
@@ -148,6 +149,7 @@ INTEGRATION_TESTS = \
 	tests/integration/source_sqlite.sh \
 	tests/integration/source_systemd.sh \
 	tests/integration/status.sh \
+	tests/integration/stop.sh \
 	tests/integration/sync.sh \
 	tests/integration/tamper.sh \
 	tests/integration/target_gcs.sh \

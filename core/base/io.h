@@ -40,9 +40,10 @@ bool hf_is_on_path(const char *name);
 
 /* ---- advisory file lock (lock.c) ---- */
 struct hf_lock; /* held until hf_lock_free; released by the kernel when the process dies */
-/* Take an exclusive flock on path (created 0600). wait_s: 0 fails at once with HOLDFAST_E_EXISTS naming the holder's pid
- * (read from the file), else wait that many seconds. */
-int hf_lock_take(const char *path, unsigned wait_s, struct hf_lock **out, struct hf_error *err);
+/* Take an exclusive flock on path (created 0600). what: the holder, as a later one is told, e.g. "holdfast backup"; it goes into the file with
+ * the pid and the time. wait_s: 0 fails at once with HOLDFAST_E_EXISTS naming the holder, else wait that many seconds, and say once who is waited for.
+ * cancel: non-zero ends waiting with HOLDFAST_E_CANCELED; may be NULL. */
+int hf_lock_take(const char *path, const char *what, double wait_s, const volatile int *cancel, struct hf_lock **out, struct hf_error *err);
 void hf_lock_free(struct hf_lock *l);
 
 /* ---- child processes (process.c) ---- */

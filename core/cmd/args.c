@@ -1,9 +1,10 @@
 /* args.c - the command line: options that all commands share, help, and the dispatch.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/text.h"
 #include "cmd/cmd.h"
 
-enum { OPT_JSON = 0x1000, OPT_NO_PROGRESS, OPT_VERSION, OPT_HELP };
+enum { OPT_JSON = 0x1000, OPT_NO_PROGRESS, OPT_LOCK_WAIT, OPT_VERSION, OPT_HELP };
 
 static const char shared_shorts[] = "c:vqh";
 static const struct option shared_longs[] = {
@@ -11,6 +12,7 @@ static const struct option shared_longs[] = {
     {"verbose", no_argument, NULL, 'v'},         {"quiet", no_argument, NULL, 'q'},
     {"json", no_argument, NULL, OPT_JSON},       {"no-progress", no_argument, NULL, OPT_NO_PROGRESS},
     {"version", no_argument, NULL, OPT_VERSION}, {"help", no_argument, NULL, OPT_HELP},
+    {"lock-wait", required_argument, NULL, OPT_LOCK_WAIT},
 };
 
 static const char shared_help[] =
@@ -19,6 +21,7 @@ static const char shared_help[] =
     "  -q, --quiet        only what was asked for, warnings and errors\n"
     "      --json         one JSON object a line on standard output\n"
     "      --no-progress  no progress line\n"
+    "      --lock-wait DURATION  wait so long for another run to end, 0 not at all; default: lock-wait of the manifest\n"
     "      --version      print the version\n"
     "  -h, --help         print this help\n";
 
@@ -71,12 +74,17 @@ static int bad_option(struct hf_cmd *c, int kind) {
 
 /* An option that all commands share: 0 dealt with, -1 the command is over. */
 static int shared_option(struct hf_cmd *c, int o) {
+  struct hf_error e = {0};
   switch (o) {
   case 'c': c->manifest = optarg; return 0;
   case 'v': c->verbose++; break;
   case 'q': c->quiet = true; break;
   case OPT_JSON: c->json = true; return 0;
   case OPT_NO_PROGRESS: c->no_progress = true; break;
+  case OPT_LOCK_WAIT:
+    if (hf_parse_duration(optarg, &c->lock_wait, &e) == 0) return 0;
+    hf_args_wrong(c, "--lock-wait: %s", e.msg);
+    return -1;
   case OPT_VERSION:
     printf("holdfast %s\n", HF_VERSION);
     c->exit = HF_EXIT_OK;
@@ -186,8 +194,10 @@ static int dispatch(struct hf_cmd *c) {
 int hf_cmd_main(int argc, char **argv) {
   const char *manifest = getenv("HOLDFAST_MANIFEST");
   struct hf_cmd c = {
-      .argc = argc, .argv = argv, .manifest = manifest && *manifest ? manifest : HF_SYSCONFDIR "/holdfast/manifest.ini"};
+      .argc = argc, .argv = argv, .lock_wait = -1, .manifest = manifest && *manifest ? manifest : HF_SYSCONFDIR "/holdfast/manifest.ini"};
   /* Wherever it stands: a mistake before it is told in JSON, too. */
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) c.json |= strcmp(argv[i], "--json") == 0;
-  return hf_out_close(dispatch(&c));
+  int code = dispatch(&c);
+  if (code == HF_EXIT_FAILED && hf_cancel) code = HF_EXIT_SIGNAL + hf_cancel;
+  return hf_out_close(code);
 }

@@ -10,7 +10,8 @@
 #include "engine/engine.h"
 #include "engine/runlog.h"
 
-enum hf_exit { HF_EXIT_OK = 0, HF_EXIT_FAILED = 1, HF_EXIT_USAGE = 2, HF_EXIT_PARTIAL = 3 };
+/* A command that failed because a signal stopped it ends with HF_EXIT_SIGNAL plus the signal's number, as in a shell. */
+enum hf_exit { HF_EXIT_OK = 0, HF_EXIT_FAILED = 1, HF_EXIT_USAGE = 2, HF_EXIT_PARTIAL = 3, HF_EXIT_SIGNAL = 128 };
 
 struct hf_cmd;
 
@@ -29,6 +30,7 @@ struct hf_cmd {
   const char *manifest;
   int verbose;
   bool quiet, json, no_progress;
+  int64_t lock_wait; /* seconds; negative: as the manifest says */
   int argc; /* the command's own words, its name first; after hf_args_operands the operands only */
   char **argv;
   bool is_run;          /* hf_cmd_open notes a run of the command: set before it by those that do something */

@@ -251,7 +251,8 @@ int hf_cmd_status(struct hf_cmd *c) {
     }
   }
   if (opt < 0 || !hf_args_operands(c, 0, 0)) return c->exit == HF_EXIT_OK ? HF_EXIT_OK : (int)HF_STAND_UNKNOWN;
-  if (hf_session_open(c->manifest, HF_SESSION_READ | HF_SESSION_NO_TARGETS, NULL, &s, &e) < 0) {
+  const struct hf_session_how how = {.flags = HF_SESSION_READ | HF_SESSION_NO_TARGETS, .command = c->command->name};
+  if (hf_session_open(c->manifest, &how, &s, &e) < 0) {
     if (w.nagios) printf("HOLDFAST UNKNOWN - %s\n", e.msg);
     hf_out_error(c, &e);
     return HF_STAND_UNKNOWN;

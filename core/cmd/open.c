@@ -21,7 +21,8 @@ void hf_cmd_begin(struct hf_cmd *c, const struct hf_session *s) {
 
 int hf_cmd_open(struct hf_cmd *c, unsigned flags, const char *target, struct hf_session **out) {
   struct hf_error e = {0};
-  if (hf_session_open(c->manifest, flags, target, out, &e) == 0) {
+  struct hf_session_how how = {.flags = flags, .only_target = target, .command = c->command->name, .lock_wait = c->lock_wait};
+  if (hf_session_open(c->manifest, &how, out, &e) == 0) {
     if (c->is_run) hf_cmd_begin(c, *out);
     return 0;
   }

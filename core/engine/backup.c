@@ -286,6 +286,16 @@ static void run_free(struct run *r) {
   hf_record_free(r->rec);
 }
 
+/* Told to stop: what the targets have already, the next run need not store. */
+static void keep_what_was_stored(struct run *r) {
+  size_t packs = 0;
+  struct hf_error e = {0};
+  if (hf_store_salvage(r->store, &packs, &e) < 0)
+    hf_log(HF_LOG_WARNING, "what was stored since the last checkpoint has to be stored again: %s", e.msg);
+  else
+    hf_log(HF_LOG_INFO, "%zu packs that were stored since the last checkpoint are kept for the next run", packs);
+}
+
 static int locked_backup(struct run *r, struct hf_error *err) {
   struct hf_session *s = r->s;
   struct hf_digest object;
@@ -300,7 +310,10 @@ static int locked_backup(struct run *r, struct hf_error *err) {
     if (t < 0) return t;
     r->rec->secret = object;
   }
-  if ((t = hf_state_recipe_sweep(s->state, err)) < 0 || (t = prepare(r, err)) < 0 || (t = read_all(r, err)) < 0) return t;
+  if ((t = hf_state_recipe_sweep(s->state, err)) < 0 || (t = prepare(r, err)) < 0 || (t = read_all(r, err)) < 0) {
+    if (hf_cancel && r->store && !r->o->dry) keep_what_was_stored(r);
+    return t;
+  }
   if (r->o->dry) return hf_state_rollback(s->state, err);
   if (r->good == 0) {
     hf_store_flush(r->store, NULL);

@@ -12,7 +12,7 @@
 int hf_init(struct hf_session *s, bool *made, struct hf_error *err);
 
 /* ---- lock objects (repo_lock.c) ---- */
-/* Say at every target that this run writes, and refuse when another one does. Released by hf_repo_unlock. */
+/* Say at every target that this run writes. When another one does, wait for it until s->lock_until, then refuse. Released by hf_repo_unlock. */
 int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err);
 /* Called now and then during a long run: after a quarter of the lock's time it is made anew. */
 void hf_repo_lock_renew(struct hf_session *s);

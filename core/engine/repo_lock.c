@@ -19,6 +19,8 @@
 #define LOCK_SECONDS (24 * 3600)
 #define RENEW_SECONDS (6 * 3600)
 #define LOCK_MAX 4096
+#define LOOK_SECONDS_LEAST 0.5 /* between two looks at a lock that is waited for */
+#define LOOK_SECONDS_MOST 30.0
 
 /* This process' own lock: a process writes to one repository at a time. */
 static char lock_key[64];
@@ -67,7 +69,7 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
   if (r < 0) return hf_fail(err, r, "%s", e.msg);
   HF_CLEANUP(hf_json_decrefp) json_t *j = hf_json_parse(b.data ? b.data : "", b.len, NULL);
   const char *machine = "", *boot = "", *host = "?", *what = "?", *state = "";
-  int64_t pid = 0, expires = 0;
+  int64_t pid = 0, expires = 0, started = 0;
   if (j) {
     hf_json_str(j, "machine", false, &machine, NULL);
     hf_json_str(j, "boot", false, &boot, NULL);
@@ -76,6 +78,7 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
     hf_json_str(j, "state", false, &state, NULL);
     hf_json_i64(j, "pid", false, &pid, NULL);
     hf_json_i64(j, "expires", false, &expires, NULL);
+    hf_json_i64(j, "started", false, &started, NULL);
   }
   char my_machine[64], my_boot[64], my_state[64], my_name[256] = "";
   gethostname(my_name, sizeof my_name - 1);
@@ -94,10 +97,11 @@ static int look(struct hf_session *s, struct hf_target *t, const char *key, stru
     hf_log(HF_LOG_NOTICE, "target %s: the lock of a run that is no more (%s, process %lld) is %s", hf_target_name(t), what, (long long)pid, stays ? "passed over, since it may not be removed" : "removed");
     return 0;
   }
-  char until[HF_TIME_LEN];
+  char since[HF_TIME_LEN], until[HF_TIME_LEN];
+  hf_format_time(since, started);
   hf_format_time(until, expires);
-  hf_fail(err, HOLDFAST_E_EXISTS, "target %s: the repository of %s is being written by another machine or user (holdfast %s, process %lld on %s, lock until %s); if that run is gone, delete %s", hf_target_name(t),
-          s->manifest->host, what, (long long)pid, host, until, key);
+  hf_fail(err, HOLDFAST_E_EXISTS, "target %s: the repository of %s is being written by another machine or user (holdfast %s, process %lld on %s, since %s; lock until %s); if that run is gone, delete %s", hf_target_name(t),
+          s->manifest->host, what, (long long)pid, host, since, until, key);
   return 1;
 }
 
@@ -130,8 +134,8 @@ static char *make_lock(struct hf_session *s, char key[64]) {
   return j ? json_dumps(j, JSON_INDENT(1)) : NULL;
 }
 
-int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
-  lock_what = what;
+/* One try: put the lock everywhere and look. HOLDFAST_E_EXISTS: held by another, and ours is taken away again. */
+static int try_lock(struct hf_session *s, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *text = make_lock(s, lock_key);
   if (!text) return hf_fail(err, HOLDFAST_E_FAILED, "cannot write the lock");
   struct hf_digest d;
@@ -152,6 +156,40 @@ int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
     hf_target_set_failed(t, &e);
   }
   return 0;
+}
+
+/* Is a lock of another held anywhere? Nothing is put meanwhile: an account that may not delete would leave one at each try. */
+static bool is_held(struct hf_session *s, struct hf_error *err) {
+  for (size_t i = 0; i < s->n_targets; i++) {
+    struct hf_error e = {0};
+    if (hf_target_failure(s->targets[i]) || look_at_all(s, s->targets[i], &e) != HOLDFAST_E_EXISTS) continue;
+    hf_fail(err, e.code, "%s", e.msg);
+    return true;
+  }
+  return false;
+}
+
+/* The next look at the locks: soon at first, then rarely. Cut short by a signal. */
+static void pause_between_looks(struct hf_session *s, double *seconds) {
+  double until = HF_MIN(hf_now() + *seconds, s->lock_until);
+  while (hf_now() < until && !hf_cancel) usleep(50 * 1000);
+  *seconds = HF_MIN(*seconds * 2, LOOK_SECONDS_MOST);
+}
+
+int hf_repo_lock(struct hf_session *s, const char *what, struct hf_error *err) {
+  double between = LOOK_SECONDS_LEAST;
+  bool told = false;
+  lock_what = what;
+  for (;;) {
+    int r = try_lock(s, err);
+    if (r != HOLDFAST_E_EXISTS || hf_now() >= s->lock_until) return r;
+    if (!told) hf_log(HF_LOG_NOTICE, "waiting: %s", err->msg);
+    told = true;
+    do {
+      pause_between_looks(s, &between);
+      if (hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped while waiting for the lock of another run");
+    } while (is_held(s, err) && hf_now() < s->lock_until);
+  }
 }
 
 void hf_repo_lock_renew(struct hf_session *s) {

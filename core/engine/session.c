@@ -65,17 +65,26 @@ static int recall(struct hf_session *s, struct hf_error *err) {
   return 0;
 }
 
-static int open_state(struct hf_session *s, unsigned flags, struct hf_error *err) {
+/* One run of this host at a time. */
+static int take_lock(struct hf_session *s, const struct hf_session_how *how, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *path = hf_path_join(s->manifest->state, "lock");
+  HF_CLEANUP(hf_freep) char *who = hf_asprintf("holdfast %s", how->command);
+  double wait = (double)(how->lock_wait < 0 ? s->manifest->lock_wait : how->lock_wait);
+  s->lock_until = hf_now() + wait;
+  int r = hf_lock_take(path, who, wait, &hf_cancel, &s->lock, err);
+  return r == HOLDFAST_E_EXISTS ? hf_prefix(err, "another holdfast works on this host's repository") : r;
+}
+
+static int open_state(struct hf_session *s, const struct hf_session_how *how, struct hf_error *err) {
   const char *dir = s->manifest->state;
+  unsigned flags = how->flags;
   struct hf_error e = {0};
   bool create = flags & HF_SESSION_CREATE;
   if (flags & (HF_SESSION_WRITE | HF_SESSION_CREATE)) {
     int r = hf_state_open(dir, create, &s->state, err);
     if (r == HOLDFAST_E_NOT_FOUND && !create) return hf_fail(err, HOLDFAST_E_CONFIG, "there is no repository of this host yet (nothing in %s): run holdfast init", dir);
     if (r < 0) return r;
-    HF_CLEANUP(hf_freep) char *lock = hf_path_join(dir, "lock");
-    r = hf_lock_take(lock, (unsigned)s->manifest->lock_wait, &s->lock, err);
-    if (r < 0) return hf_prefix(err, "another holdfast works on this host's repository");
+    if ((r = take_lock(s, how, err)) < 0) return r;
   } else if (hf_state_open(dir, false, &s->state, &e) < 0) {
     /* Not this host, or not its root: read with the caller's key. */
     if (e.code != HOLDFAST_E_NOT_FOUND && e.code != HOLDFAST_E_AUTH) return hf_fail(err, e.code, "%s", e.msg);
@@ -90,13 +99,14 @@ static int open_state(struct hf_session *s, unsigned flags, struct hf_error *err
   return hf_gpg_open(home, create, &s->host, err);
 }
 
-int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err) {
+int hf_session_open(const char *manifest_file, const struct hf_session_how *how, struct hf_session **out, struct hf_error *err) {
+  unsigned flags = how->flags;
   struct hf_session *s = hf_alloc(sizeof *s);
   s->manifest_file = manifest_file;
   s->registry = hf_registry_new();
   int r = hf_manifest_load(manifest_file, s->registry, &s->manifest, err);
   if (r == 0) s->fetching = hf_fetching_new(s->manifest->n_targets);
-  if (r == 0) r = open_state(s, flags, err);
+  if (r == 0) r = open_state(s, how, err);
   if (r == 0) r = recall(s, err);
   if (r == 0 && s->host_key[0]) hf_list_add(&s->trusted, s->host_key);
   if (r == 0 && (flags & HF_SESSION_WRITE) && !(flags & HF_SESSION_CREATE) && (!s->repo_id[0] || !s->host_key[0] || !s->have_secret)) {
@@ -105,7 +115,7 @@ int hf_session_open(const char *manifest_file, unsigned flags, const char *only_
   if (r == 0 && s->host && s->host_key[0] && s->manifest->host_key && strcasecmp(s->manifest->host_key, s->host_key) != 0) {
     r = hf_fail(err, HOLDFAST_E_CONFIG, "%s: [holdfast] host-key: is %s, but this host's key is %s", s->manifest->file, s->manifest->host_key, s->host_key);
   }
-  if (r == 0 && !(flags & HF_SESSION_NO_TARGETS)) r = open_targets(s, flags, only_target, err);
+  if (r == 0 && !(flags & HF_SESSION_NO_TARGETS)) r = open_targets(s, flags, how->only_target, err);
   if (r < 0) {
     hf_session_close(s);
     return r;

@@ -12,7 +12,7 @@
 
 #define HF_TOOL "holdfast " HF_VERSION
 
-/* Set by signal handlers; everything long looks at it. */
+/* Set by signal handlers; everything long looks at it. Taken back for the last things that a run which was told to stop has to do (an index, its lock); a second signal ends the process all the same. */
 extern volatile int hf_cancel;
 
 /* What one target holds of the chain. */
@@ -33,6 +33,7 @@ struct hf_session {
   struct hf_manifest *manifest;
   struct hf_state *state;
   struct hf_lock *lock;
+  double lock_until;        /* by hf_now: how long to wait for the locks of others */
   struct hf_gpg *host;      /* the host's own home; NULL where this machine is not the host */
   struct hf_gpg *caller;    /* hf_session_caller */
   struct hf_target **targets; /* those that could be opened */
@@ -58,9 +59,14 @@ enum hf_session_flags {
   HF_SESSION_CREATE = 4,  /* init: folders, state and targets may be made */
   HF_SESSION_NO_TARGETS = 8
 };
-/* Open. only_target: NULL for all. A target that cannot be opened is reported and left out, a removable one that is not there without being missed; an error when none
- * is left. */
-int hf_session_open(const char *manifest_file, unsigned flags, const char *only_target, struct hf_session **out, struct hf_error *err);
+struct hf_session_how {
+  unsigned flags;          /* enum hf_session_flags */
+  const char *only_target; /* NULL for all */
+  const char *command;     /* what others are told of who holds the lock */
+  int64_t lock_wait;       /* seconds to wait for other runs; negative: as the manifest says */
+};
+/* Open. A target that cannot be opened is reported and left out, a removable one that is not there without being missed; an error when none is left. */
+int hf_session_open(const char *manifest_file, const struct hf_session_how *how, struct hf_session **out, struct hf_error *err);
 /* With HF_SESSION_NO_TARGETS: open one, in the manifest's order. On failure it counts as unopened or, when it is removable, not there and not wanted by name, as away. */
 int hf_session_add_target(struct hf_session *s, const struct hf_manifest_target *t, bool create, bool wanted, bool *away, struct hf_error *err);
 void hf_session_close(struct hf_session *s);

@@ -394,6 +394,29 @@ int hf_store_flush(struct hf_store *s, struct hf_error *err) {
   return hf_state_commit(s->o.state, err);
 }
 
+/* The catalogue also has chunks of packs that never were stored: it goes back to where the last index left it, and gets those that were. */
+int hf_store_salvage(struct hf_store *s, size_t *packs, struct hf_error *err) {
+  *packs = 0;
+  if (s->o.dry) return 0;
+  pthread_mutex_lock(&s->lock);
+  while (s->in_flight > 0) pthread_cond_wait(&s->idle, &s->lock);
+  pthread_mutex_unlock(&s->lock);
+  /* Only now that nothing is under way any more: what is has to hear that it should stop. */
+  int stop = s->o.cancel ? *s->o.cancel : 0;
+  if (stop) *s->o.cancel = 0;
+  int r = hf_state_rollback(s->o.state, err);
+  for (size_t i = 0; r == 0 && i < s->n_done; i++) {
+    struct job *j = s->done[i];
+    r = hf_state_pack_begin(s->o.state, (int)j->kind, j->src->name, j->src->audience->name, &j->row, err);
+    for (size_t k = 0; r == 0 && k < j->n_chunks; k++) r = hf_state_chunk_add(s->o.state, &j->chunks[k].id, j->row, j->chunks[k].offset, j->chunks[k].length, err);
+  }
+  if (r == 0 && s->n_done > 0) r = write_index(s, err);
+  if (r == 0) r = hf_state_commit(s->o.state, err);
+  if (r == 0) *packs = s->n_done;
+  if (stop) *s->o.cancel = stop;
+  return r;
+}
+
 /* ---- what the snapshot refers to ---- */
 
 struct per_index {

@@ -57,6 +57,9 @@ int hf_store_refer(struct hf_store *s, const struct hf_digest *id, uint32_t chun
 int hf_store_end(struct hf_store *s, bool keep, struct hf_error *err);
 /* Wait for the sealers, write an index of what is new since the last one, commit the state. */
 int hf_store_flush(struct hf_store *s, struct hf_error *err);
+/* After the run was told to stop: write an index of the packs that have reached the targets since the last one, so that the next run does not store them again. *packs: how
+ * many. All else that the state has got since the last index is dropped. Nothing may be added afterwards. */
+int hf_store_salvage(struct hf_store *s, size_t *packs, struct hf_error *err);
 
 /* The packs that the chunks of the kept sources lie in. After flush: one entry per index. Caller owns the array and the strings (hf_record_free frees them in a record). */
 int hf_store_indexes(struct hf_store *s, struct hf_record_index **out, size_t *n, struct hf_error *err);

@@ -1,15 +1,18 @@
 /* flaky.c - the target `local` under another name, whose calls fail as the environment says.
  * SPDX-License-Identifier: Apache-2.0
  *
- * flaky.sh builds it with the sources of `local`.
+ * flaky_plugin of lib.sh builds it with the sources of `local`.
  * FLAKY = "KINDS FROM TIMES STATUS [after]": of the calls whose kind's letter (p put, g get, s stat, l list, r remove) is in
  * KINDS, those numbered from FROM on (the first is 1), TIMES of them, end with STATUS; with "after", only when they have done
  * their work. FLAKY_COUNT names a file that gets the number of such calls at close.
+ * FLAKY_STALL = "KINDS N FILE [deaf]": the Nth of those calls makes FILE and does its work only when the run is told to stop, of
+ * which FILE.told is a sign; with "deaf" never.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <holdfast/target.h>
 
@@ -17,8 +20,30 @@
 const struct holdfast_target_plugin *local_target_plugin(void);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned calls;
+static unsigned calls, stall_calls;
 static const struct holdfast_host *the_host;
+
+static void make(const char *file, const char *suffix) {
+  char name[300];
+  snprintf(name, sizeof name, "%s%s", file, suffix);
+  FILE *f = fopen(name, "w");
+  if (f) fclose(f);
+}
+
+static void stall(char kind) {
+  char kinds[16] = "", file[256] = "", word[8] = "";
+  unsigned at = 0;
+  const char *plan = getenv("FLAKY_STALL");
+  if (!plan || sscanf(plan, "%15s %u %255s %7s", kinds, &at, file, word) < 3 || !strchr(kinds, kind)) return;
+  pthread_mutex_lock(&lock);
+  unsigned n = ++stall_calls;
+  pthread_mutex_unlock(&lock);
+  if (n != at) return;
+  make(file, "");
+  while (!the_host->cancelled(the_host->ctx)) usleep(10000);
+  make(file, ".told");
+  while (strcmp(word, "deaf") == 0) usleep(10000);
+}
 
 /* 0, or the status this call is to end with. */
 static int told(char kind, int after) {
@@ -37,6 +62,7 @@ static int told(char kind, int after) {
 
 #define CALL(kind, call)                                                                                                         \
   do {                                                                                                                           \
+    stall(kind);                                                                                                                 \
     int r = told(kind, 0);                                                                                                       \
     if (r == 0) r = local_target_plugin()->call;                                                                                 \
     return r == 0 ? told(kind, 1) : r;                                                                                           \

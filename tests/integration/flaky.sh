@@ -3,19 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck source=lib.sh disable=SC2154,SC2034,SC2086 # variables of lib.sh; flags and commands are words
 . "${SRCDIR:?}/tests/integration/lib.sh"
-: "${CC:=cc}"
-need python3 gpg "${CC%% *}"
+need python3 gpg
 
-# The target `local` that fails as told; objects of their own, since the entry function gets another name.
-mkdir "$work/obj"
-for f in "$SRCDIR"/targets/local/*.c; do
-  $CC -std=gnu17 -D_GNU_SOURCE -w -O1 -fPIC -fvisibility=hidden -Dholdfast_target_plugin=local_target_plugin \
-    -I"$SRCDIR/core/include" -I"$SRCDIR/targets" -c "$f" -o "$work/obj/$(basename "$f" .c).o" ||
-    { echo "Bail out! flaky does not compile" && exit 1; }
-done
-$CC -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -O1 -fPIC -fvisibility=hidden -I"$SRCDIR/core/include" -shared \
-  -o "$plugins/flaky.so" "$here/flaky.c" "$work"/obj/*.o || { echo "Bail out! flaky does not compile" && exit 1; }
-
+flaky_plugin
 make_key key 'Recipient <recipient@example.com>'
 tree=$work/tree
 mkdir "$tree"

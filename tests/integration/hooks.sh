@@ -135,6 +135,6 @@ while [ ! -s "$work/pid" ]; do sleep 0.05; done
 kill -TERM "$pid"
 wait "$pid"
 rc=$? last='holdfast backup, stopped'
-exits 1 "a run that is stopped in a hook"
+exits 143 "a run that is stopped in a hook"
 ok "runs what is to come after" grep -q 'started hook=after .* status=failed' "$LOG"
 done_testing

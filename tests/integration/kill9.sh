@@ -203,7 +203,7 @@ kill -TERM "$pid"
 wait "$pid"
 rc=$?
 last="holdfast backup, with SIGTERM"
-exits 1 "a backup that is told to stop fails"
+exits 143 "a backup that is told to stop ends as a shell says it: 128 and the signal"
 says 'stopped' "and says so"
 is "$(objects locks)" 0 "its lock is gone"
 sound_repository

@@ -43,6 +43,38 @@ IFS=: read -r -a plugin_dirs <<<"$HOLDFAST_PLUGIN_PATH"
 for d in "${plugin_dirs[@]}"; do cp "$d"/*.so "$plugins/" || exit 1; done
 export HOLDFAST_PLUGIN_PATH=$plugins
 
+# flaky_plugin: make the plugin `flaky` of flaky.c: the target `local`, which fails or stalls as it is told. Objects of its own, since the entry
+# function gets another name.
+flaky_plugin() {
+  local f
+  : "${CC:=cc}"
+  need "${CC%% *}"
+  mkdir "$work/flaky"
+  for f in "$SRCDIR"/targets/local/*.c; do
+    $CC -std=gnu17 -D_GNU_SOURCE -w -O1 -fPIC -fvisibility=hidden -Dholdfast_target_plugin=local_target_plugin \
+      -I"$SRCDIR/core/include" -I"$SRCDIR/targets" -c "$f" -o "$work/flaky/$(basename "$f" .c).o" ||
+      { echo "Bail out! flaky does not compile" && exit 1; }
+  done
+  $CC -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -O1 -fPIC -fvisibility=hidden -I"$SRCDIR/core/include" -shared \
+    -o "$plugins/flaky.so" "$here/flaky.c" "$work"/flaky/*.o || { echo "Bail out! flaky does not compile" && exit 1; }
+}
+
+# until_there FILE PID: wait until the file is there; false when the process ends before.
+until_there() {
+  while [ ! -e "$1" ]; do
+    kill -0 "$2" 2>/dev/null || { [ -e "$1" ] && return 0; return 1; }
+    sleep 0.02
+  done
+}
+
+# until_said REGEX FILE PID: the same for what it prints.
+until_said() {
+  while ! grep -Eqse "$1" "$2"; do
+    kill -0 "$3" 2>/dev/null || { grep -Eqse "$1" "$2" && return 0; return 1; }
+    sleep 0.02
+  done
+}
+
 # ---- TAP
 
 tests=0

@@ -191,30 +191,46 @@ static void deep_removal(void **state) {
   assert_int_not_equal(access(name, F_OK), 0);
 }
 
+/* Somebody else's words in a lock file. */
+static void overwrite(const char *file, const char *text) {
+  int fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+  assert_int_equal(hf_write_all(fd, text, strlen(text), NULL), 0);
+  close(fd);
+}
+
 static void locks(void **state) {
   (void)state;
   struct hf_lock *l = NULL, *second = NULL;
   struct hf_error e;
-  assert_int_equal(hf_lock_take("lock", 0, &l, &e), 0);
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &l, &e), 0);
   /* flock belongs to the open file, so the same process stands in for another */
-  assert_int_equal(hf_lock_take("lock", 0, &second, &e), HOLDFAST_E_EXISTS);
-  HF_CLEANUP(hf_freep) char *want = hf_asprintf("lock is locked by process %ld", (long)getpid());
-  assert_string_equal(e.msg, want);
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &second, &e), HOLDFAST_E_EXISTS);
+  HF_CLEANUP(hf_freep) char *want = hf_asprintf("lock is locked by a test (process %ld, since 2", (long)getpid());
+  assert_int_equal(strncmp(e.msg, want, strlen(want)), 0);
+  /* who waits and is told to stop does not wait on; an older or another's file is no trouble */
+  const volatile int stop = 1;
+  assert_int_equal(hf_lock_take("lock", "a test", 1000, &stop, &second, &e), HOLDFAST_E_CANCELED);
+  overwrite("lock", "17\n");
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &second, &e), HOLDFAST_E_EXISTS);
+  assert_string_equal(e.msg, "lock is locked by process 17");
+  overwrite("lock", "\x1bnonsense");
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &second, &e), HOLDFAST_E_EXISTS);
+  assert_string_equal(e.msg, "lock is locked by another process");
   double t = hf_now();
-  assert_int_equal(hf_lock_take("lock", 1, &second, &e), HOLDFAST_E_EXISTS);
+  assert_int_equal(hf_lock_take("lock", "a test", 1, NULL, &second, &e), HOLDFAST_E_EXISTS);
   assert_true(hf_now() - t >= 0.9);
   hf_lock_free(l);
-  assert_int_equal(hf_lock_take("lock", 0, &second, &e), 0);
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &second, &e), 0);
   struct stat st;
   assert_int_equal(stat("lock", &st), 0);
   assert_int_equal(st.st_mode & 07777, 0600);
   /* a lock whose file was removed does not keep a new file's lock */
   assert_int_equal(unlink("lock"), 0);
-  assert_int_equal(hf_lock_take("lock", 0, &l, &e), 0);
+  assert_int_equal(hf_lock_take("lock", "a test", 0, NULL, &l, &e), 0);
   hf_lock_free(l);
   hf_lock_free(second);
   hf_lock_free(NULL);
-  assert_int_equal(hf_lock_take("no/such/lock", 0, &l, &e), HOLDFAST_E_NOT_FOUND);
+  assert_int_equal(hf_lock_take("no/such/lock", "a test", 0, NULL, &l, &e), HOLDFAST_E_NOT_FOUND);
 }
 
 static void lock_of_the_dead(void **state) {
@@ -224,7 +240,7 @@ static void lock_of_the_dead(void **state) {
   pid_t pid = fork();
   if (pid == 0) {
     struct hf_lock *l;
-    char c = hf_lock_take("dead", 0, &l, NULL) == 0 ? 'y' : 'n';
+    char c = hf_lock_take("dead", "a test", 0, NULL, &l, NULL) == 0 ? 'y' : 'n';
     ssize_t n = write(p[1], &c, 1);
     (void)n;
     for (;;) pause();
@@ -234,10 +250,10 @@ static void lock_of_the_dead(void **state) {
   assert_int_equal(c, 'y');
   struct hf_lock *l;
   struct hf_error e;
-  assert_int_equal(hf_lock_take("dead", 0, &l, &e), HOLDFAST_E_EXISTS);
+  assert_int_equal(hf_lock_take("dead", "a test", 0, NULL, &l, &e), HOLDFAST_E_EXISTS);
   kill(pid, SIGKILL);
   assert_int_equal(waitpid(pid, NULL, 0), pid);
-  assert_int_equal(hf_lock_take("dead", 0, &l, &e), 0);
+  assert_int_equal(hf_lock_take("dead", "a test", 0, NULL, &l, &e), 0);
   hf_lock_free(l);
   close(p[0]);
   close(p[1]);
