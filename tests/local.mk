@@ -158,7 +158,8 @@ INTEGRATION_TESTS = \
 	tests/integration/target_s3.sh \
 	tests/integration/targets.sh \
 	tests/integration/transport.sh \
-	tests/integration/trouble.sh
+	tests/integration/trouble.sh \
+	tests/integration/units.sh
 
 # What they source beside lib.sh: each starts a real server.
 INTEGRATION_SUPPORT = \

@@ -179,6 +179,21 @@ exits 0 "all sources are backed up in one run, while the shop takes orders"
 hf_on --json list
 is "$(json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"] if s["status"] != "complete")')" '' "and each is complete"
 ok "the worker that the hooks stopped runs again" on systemctl is-active shop-worker
+
+# The same by the installed service, which may do much less than a shell of root's.
+"$MAKE" -s -C "$BUILDDIR" install DESTDIR="$work/carry/dest" >"$work/install.log" 2>&1 || diag "$work/install.log"
+script <<'END'
+tar -C "$carry/dest" -c . | tar -C / --keep-directory-symlink -x
+mkdir -p /etc/systemd/system/holdfast-backup.service.d
+# The disk of this test is below /tmp.
+printf '[Service]\nPrivateTmp=no\nReadWritePaths=%s\n' "${carry%/*}/disk" >/etc/systemd/system/holdfast-backup.service.d/disk.conf
+systemctl daemon-reload
+systemctl start holdfast-backup
+END
+result $? "and once more, by the hardened service" || { diag "$work/script.log" && on journalctl --no-pager -u holdfast-backup | sed 's/^/# /'; }
+hf_on --json list
+is "$(json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"] if s["status"] != "complete")' | tr -d '\n')" '' "each is complete there, too"
+ok "and the worker runs again" on systemctl is-active shop-worker
 hf_on drill
 exits 0 "a drill of all of them passes, beside the running services"
 for i in orders jobs sessions web units; do says "^$i +passed " "$i was verified"; done
