@@ -22,11 +22,14 @@ static void verdict(void *ctx, enum hf_verdict v, const char *what, const char *
 }
 
 int hf_cmd_check(struct hf_cmd *c) {
+  static const struct option longs[] = {{"no-write", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
   struct hf_check_options o = {.verdict = verdict, .ctx = c};
   struct hf_check_result res = {0};
   struct hf_session *s = NULL;
   struct hf_error e = {0};
-  if (!hf_args_plain(c, 0, 0)) return c->exit;
+  int opt;
+  while ((opt = hf_args_next(c, "", longs)) > 0) o.no_write = true;
+  if (opt < 0 || !hf_args_operands(c, 0, 0)) return c->exit;
   int code = hf_cmd_open(c, HF_SESSION_READ | HF_SESSION_NO_TARGETS, NULL, &s);
   if (code != 0) return code;
   if (hf_check(s, &o, &res, &e) < 0) {

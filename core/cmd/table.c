@@ -5,7 +5,8 @@
 
 const struct hf_command hf_commands[] = {
     {"init", "make the host key and the repository at every target", "", "", hf_cmd_init},
-    {"check", "look whether backups can work: manifest, keys, sources, targets, space", "", "", hf_cmd_check},
+    {"check", "look whether backups can work: manifest, keys, sources, targets, space", "[--no-write]", "      --no-write  store no test object at the targets\n",
+     hf_cmd_check},
     {"plugins", "list plugins, or show one's settings", "[NAME]", "", hf_cmd_plugins},
     {"backup", "take a snapshot", "[-n] [--label TEXT] [SOURCE...]",
      "  -n, --dry-run     read everything and say what would be stored; store nothing\n"

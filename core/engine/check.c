@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <sys/statvfs.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -16,6 +17,7 @@
 #define STATE_LEAST (64 * HF_MIB) /* less free space than this: runs will fail */
 #define STATE_LITTLE (512 * HF_MIB)
 #define TARGET_LITTLE (1024 * HF_MIB)
+#define CLOCK_SLACK 300 /* seconds that clocks may differ */
 
 struct check {
   struct hf_session *s;
@@ -152,6 +154,20 @@ static void check_state(struct check *c) {
   }
 }
 
+/* What is in the state folder is for its owner alone: keys that sign, and names of files. */
+static void check_private(struct check *c) {
+  static const char *const names[] = {"gnupg", "gnupg/private-keys-v1.d", "recipes", HF_STATE_DB};
+  for (size_t i = 0; i < HF_NELEM(names); i++) {
+    HF_CLEANUP(hf_freep) char *path = hf_path_join(c->s->manifest->state, names[i]);
+    struct stat st;
+    if (stat(path, &st) < 0) continue; /* what has to be there is missed elsewhere */
+    if (st.st_uid != geteuid())
+      say(c, HF_VERDICT_FAILED, "state", path, "belongs to user %u, and this is user %u: chown it", (unsigned)st.st_uid, (unsigned)geteuid());
+    else if (st.st_mode & 077)
+      say(c, HF_VERDICT_FAILED, "state", path, "is open to others (mode %04o); chmod go= it", (unsigned)(st.st_mode & 07777));
+  }
+}
+
 /* gpg works already, or the session would not be open. The others are what recover.sh needs, here or where it will be run. */
 static void check_tools(struct check *c) {
   static const char *const tools[] = {"gpg", "zstd", "tar", "sha256sum", "awk"};
@@ -190,6 +206,24 @@ static void check_source(struct check *c, const struct hf_manifest_source *m) {
     say(c, HF_VERDICT_OK, "source", m->name, "%s", message && *message ? message : "ready");
 }
 
+/* A command that is not there is found out at night, when the service it should stop runs on. */
+static void check_hooks(struct check *c, const struct hf_manifest_source *m) {
+  struct hf_list seen = HF_LIST_INIT;
+  for (size_t h = 0; h < HF_HOOKS; h++) {
+    for (size_t i = 0; i < m->hooks[h].n; i++) {
+      HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
+      if (hf_split_words(m->hooks[h].v[i], &words, NULL) < 0 || hf_list_has(&seen, words.v[0])) continue; /* the manifest was refused if it were wrong */
+      hf_list_add(&seen, words.v[0]);
+      bool there = strchr(words.v[0], '/') ? access(words.v[0], X_OK) == 0 : hf_is_on_path(words.v[0]);
+      if (there)
+        say(c, HF_VERDICT_OK, "hook", m->name, "%s can be run", words.v[0]);
+      else
+        say(c, HF_VERDICT_FAILED, "hook", m->name, "the command %s %s", words.v[0], strchr(words.v[0], '/') ? "is not there, or cannot be executed" : "is not on PATH");
+    }
+  }
+  hf_list_free(&seen);
+}
+
 /* ---- targets ---- */
 
 /* Open them one by one: the session was opened without. Those that cannot be opened are left out from here on. */
@@ -210,6 +244,25 @@ static void open_targets(struct check *c) {
 
 static int ignore(void *ctx HF_UNUSED, const char *key HF_UNUSED, uint64_t size HF_UNUSED) { return 0; }
 
+/* Not on a machine that only reads, and not where there is no repository yet. */
+static bool may_write(const struct check *c) { return !c->o->no_write && c->s->host && c->s->host_key[0] && !hf_state_is_temporary(c->s->state); }
+
+/* False when the target cannot be written to. *works: what it can. */
+static bool try_writing(struct check *c, struct hf_target *t, const char **works) {
+  struct hf_error e = {0};
+  bool written = false;
+  if (hf_check_write(t, &written, &e) == 0) {
+    *works = "an object was stored, read back, listed and deleted";
+    return true;
+  }
+  *works = "an object was stored, read back and listed";
+  if (!written)
+    say(c, HF_VERDICT_FAILED, "target", hf_target_name(t), "%s", e.msg);
+  else
+    say(c, HF_VERDICT_WARNING, "target", hf_target_name(t), "nothing can be deleted there: backups work, retention does not, and the test object stays: %s", e.msg);
+  return written;
+}
+
 static void check_target(struct check *c, size_t i, bool chain) {
   struct hf_target *t = c->s->targets[i];
   const struct hf_target_chain *h = &c->s->chains[i];
@@ -225,11 +278,13 @@ static void check_target(struct check *c, size_t i, bool chain) {
         "lacks %llu of %llu records: it is not level with the others, and gets no snapshot until holdfast sync brings it level",
         (unsigned long long)h->missing, (unsigned long long)c->s->head);
   }
+  const char *works = "opens and lists";
+  if (may_write(c) && !try_writing(c, t, &works)) return;
   int r = hf_target_space(t, &left, &total, &e);
   if (r == HOLDFAST_E_UNSUPPORTED) {
-    say(c, HF_VERDICT_OK, "target", name, "opens and lists");
+    say(c, HF_VERDICT_OK, "target", name, "%s", works);
   } else if (r < 0) {
-    say(c, HF_VERDICT_WARNING, "target", name, "opens and lists; its free space is not known: %s", e.msg);
+    say(c, HF_VERDICT_WARNING, "target", name, "%s; its free space is not known: %s", works, e.msg);
   } else {
     char a[16], b[16];
     hf_format_size(a, left);
@@ -238,7 +293,7 @@ static void check_target(struct check *c, size_t i, bool chain) {
         left == 0              ? HF_VERDICT_FAILED
         : left < TARGET_LITTLE ? HF_VERDICT_WARNING
                                : HF_VERDICT_OK,
-        "target", name, "opens and lists; %s free%s%s", a, total ? " of " : "", total ? b : "");
+        "target", name, "%s; %s free%s%s", works, a, total ? " of " : "", total ? b : "");
   }
 }
 
@@ -258,6 +313,34 @@ static void check_repository(struct check *c, bool *chain) {
   }
   if (r == 0 && s->n_issues == 0)
     say(c, HF_VERDICT_OK, "repository", s->repo_id, "%llu records, each following the one before", (unsigned long long)s->head);
+}
+
+/* Of two witnesses none is from the future: the newest record, and the state as this machine wrote it last. Records in a wrong order mislead @TIME, retention and status; a clock that is off lets keys expire
+ * and services refuse. */
+static void check_clock(struct check *c, bool chain) {
+  struct hf_session *s = c->s;
+  struct hf_record *rec = NULL;
+  struct stat st;
+  char now_text[HF_TIME_LEN], then[HF_TIME_LEN], ahead[24];
+  int64_t now = hf_wall_clock();
+  hf_format_time(now_text, now);
+  HF_CLEANUP(hf_freep) char *db = hf_path_join(s->manifest->state, HF_STATE_DB);
+  if (stat(db, &st) == 0 && st.st_mtime > now + CLOCK_SLACK) {
+    hf_format_time(then, st.st_mtime);
+    hf_format_duration(ahead, (double)(st.st_mtime - now));
+    say(c, HF_VERDICT_FAILED, "clock", now_text, "%s was written at %s, %s later: the clock was set back; set it right", db, then, ahead);
+    return;
+  }
+  if (chain && s->head && hf_session_record(s, s->head, &rec, NULL, NULL) == 0 && rec->time > now + CLOCK_SLACK) {
+    hf_format_time(then, rec->time);
+    hf_format_duration(ahead, (double)(rec->time - now));
+    say(c, HF_VERDICT_FAILED, "clock", now_text, "the newest record (%llu) is of %s, %s later: the clock is slow, or was fast then; set it right", (unsigned long long)s->head, then, ahead);
+  } else {
+    struct timex t = {0};
+    bool known = adjtimex(&t) >= 0;
+    say(c, HF_VERDICT_OK, "clock", now_text, "not before what was written last%s", !known ? "" : t.status & STA_UNSYNC ? "; the kernel does not know of a time service" : "; kept by a time service");
+  }
+  hf_record_free(rec);
 }
 
 /* ---- channels ---- */
@@ -283,10 +366,15 @@ int hf_check(struct hf_session *s, const struct hf_check_options *o, struct hf_c
   check_recipients(&c);
   check_host_key(&c);
   check_state(&c);
+  check_private(&c);
   check_tools(&c);
-  for (size_t i = 0; i < m->n_sources && !hf_cancel; i++) check_source(&c, &m->sources[i]);
+  for (size_t i = 0; i < m->n_sources && !hf_cancel; i++) {
+    check_source(&c, &m->sources[i]);
+    if (m->sources[i].enabled) check_hooks(&c, &m->sources[i]);
+  }
   if (!hf_cancel) open_targets(&c);
   if (!hf_cancel) check_repository(&c, &chain);
+  if (!hf_cancel) check_clock(&c, chain);
   for (size_t i = 0; i < s->n_targets && !hf_cancel; i++) check_target(&c, i, chain);
   for (size_t i = 0; i < m->n_notify && !hf_cancel; i++) check_channel(&c, &m->notify[i]);
   return hf_cancel ? hf_fail(err, HOLDFAST_E_CANCELED, "stopped") : 0;

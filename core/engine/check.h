@@ -9,16 +9,20 @@
 enum hf_verdict { HF_VERDICT_OK, HF_VERDICT_WARNING, HF_VERDICT_FAILED };
 
 struct hf_check_options {
-  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "tool", "source", "target",
+  /* One thing that was looked at. what: "manifest", "recipient", "host key", "state", "clock", "tool", "source", "hook", "target",
    * "repository" or "notify"; name: which one; message: what was found. */
   void (*verdict)(void *ctx, enum hf_verdict v, const char *what, const char *name, const char *message);
   void *ctx;
+  bool no_write; /* no test objects */
 };
 struct hf_check_result {
   uint64_t ok, warnings, failed;
 };
 
-/* Look at everything a backup needs, and change nothing at sources and targets. s is opened with HF_SESSION_READ |
+/* Put a test object, read it back, list it, delete it. *written: all but the last worked; then the error is about deleting. */
+int hf_check_write(struct hf_target *t, bool *written, struct hf_error *err);
+
+/* Look at everything a backup needs. Nothing is changed but for a test object at each target, which is deleted again. s is opened with HF_SESSION_READ |
  * HF_SESSION_NO_TARGETS: the targets are opened here. An error is what prevented checking; what is wrong is
  * a verdict. */
 int hf_check(struct hf_session *s, const struct hf_check_options *o, struct hf_check_result *out, struct hf_error *err);

@@ -9,6 +9,7 @@ libcore_a_SOURCES += \
 	core/engine/chain.c \
 	core/engine/check.c \
 	core/engine/check.h \
+	core/engine/check_write.c \
 	core/engine/confirm.c \
 	core/engine/engine.h \
 	core/engine/drill.c \

@@ -146,7 +146,7 @@ int hf_state_open(const char *dir, bool create, struct hf_state **out, struct hf
   if (r < 0) return r;
   struct hf_state *s = hf_alloc(sizeof *s);
   s->dir = hf_strdup(dir);
-  HF_CLEANUP(hf_freep) char *path = hf_path_join(dir, "state.sqlite");
+  HF_CLEANUP(hf_freep) char *path = hf_path_join(dir, HF_STATE_DB);
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
   mode_t old = umask(077);
   int rc = sqlite3_open_v2(path, &s->db, flags, NULL);

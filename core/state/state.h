@@ -12,6 +12,7 @@
 #include "base/digest.h"
 
 #define HF_STATE_CACHE_KIB 8192
+#define HF_STATE_DB "state.sqlite" /* its name in the folder */
 
 struct hf_state;
 /* dir: the state folder (made 0700 when create). Refuses a folder that others can write, and a database of a newer version. */

@@ -100,6 +100,32 @@ hf check --json
 is "$(verdict recipient soon)" warning "a key that expires soon is a warning"
 cp "$work/m.good" "$M"
 must init
+chmod 0640 "$R/state/state.sqlite"
+hf check --json
+is "$(verdict state state.sqlite)" failed "a state database that others can read"
+chmod 0600 "$R/state/state.sqlite"
+touch -d '1 hour' "$R/state/state.sqlite"
+hf check --json
+exits 1 "a clock that was set back"
+is "$(verdict clock '')" failed "is found by what the machine wrote last"
+touch "$R/state/state.sqlite"
+sed "s|^plugin = example|&\nbefore = no-such-program now\nafter = $work/nosuch\nafter = true|" "$work/m.good" >"$M"
+hf check --json
+exits 1 "hooks that are not there"
+is "$(json 'd["message"] if d["type"] == "check" and d["what"] == "hook" and d["verdict"] == "failed" else None' | grep -c 'no-such-program is not on PATH\|/nosuch is not there')" 2 "are named"
+cp "$work/m.good" "$M"
+hf check
+says "^ok +target disk: an object was stored, read back, listed and deleted; .* free" "a target is tried"
+is "$(find "$T/check" -type f 2>/dev/null | wc -l)" 0 "and nothing is left"
+hf check --no-write
+says "^ok +target disk: opens and lists; .* free" "unless it must not be"
+mkdir -p "$T/check"
+touch "$T/check/1700000000-0123.txt" "$T/check/4000000000-0123.txt"
+must check
+is "$(cd "$T/check" && echo *)" 4000000000-0123.txt "what was left long ago is removed"
+hf verify --read
+exits 0 "verify is not troubled by it"
+rm -r "$T/check"
 mv "$R/state/gnupg/private-keys-v1.d" "$R/private"
 gpgconf --homedir "$R/state/gnupg" --kill all
 hf check --json

@@ -121,4 +121,25 @@ for command in "verify --read" "verify --decrypt" list "ls latest tree" "cat lat
   is "$bad" 0 "${command%% --to*}: an orderly end wherever in its $n calls"
 done
 ok "nothing was changed by it" clean_and_whole
+# ---- check: what a target does not do is said
+
+new_repo checked <<END
+[source tree]
+plugin = files
+path = $tree
+END
+sed -i 's/plugin = local/plugin = flaky/' "$M"
+must init
+failing "p 1 1 -5" check
+exits 1 "check of a target that takes nothing"
+says 'failed +target disk: .*cannot store check/.*as it was told' "says so"
+failing "r 1 1 -5" check
+exits 0 "check of one that deletes nothing"
+says 'warning +target disk: nothing can be deleted there' "warns"
+is "$(objects check)" 1 "the object stays"
+number g check
+failing "g $calls 1 -8" check
+exits 1 "check of one that does not give back what was stored"
+failing "p 1 1 -5" check --no-write
+exits 0 "check that writes nothing does not find out"
 done_testing
