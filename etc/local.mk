@@ -18,6 +18,14 @@ dist_examples_DATA = \
 	etc/holdfast.logrotate \
 	etc/manifest.sample.ini
 
+# Each asks the program, which knows its commands and options.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = etc/completions/holdfast
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_fishcompletion_DATA = etc/completions/holdfast.fish
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = etc/completions/_holdfast
+
 # Units and timers, installed but not enabled. What they share stands in two files of its own, and every unit gets a copy.
 UNITS = \
 	etc/systemd/holdfast-backup.service \

@@ -3,6 +3,7 @@ dist_man_MANS += \
 	man/holdfast-backup.1 \
 	man/holdfast-cat.1 \
 	man/holdfast-check.1 \
+	man/holdfast-completion.1 \
 	man/holdfast-diff.1 \
 	man/holdfast-drill.1 \
 	man/holdfast-init.1 \

@@ -117,6 +117,7 @@ tests_unit_test_sigv4_LDADD = $(HFT_LIBS) $(CMOCKA_LIBS)
 INTEGRATION_TESTS = \
 	tests/integration/app_host.sh \
 	tests/integration/commands.sh \
+	tests/integration/completion.sh \
 	tests/integration/conformance.sh \
 	tests/integration/drill.sh \
 	tests/integration/exports.sh \

@@ -25,6 +25,8 @@ static const char shared_help[] =
     "      --version      print the version\n"
     "  -h, --help         print this help\n";
 
+const char *hf_args_shared_help(void) { return shared_help; }
+
 static void print_usage(const struct hf_command *cmd) {
   if (cmd) {
     printf("usage: holdfast [OPTION...] %s%s%s\n%c%s.\n\n%s%sOptions of every command:\n%s\nSee holdfast-%s(1).\n", cmd->name,
@@ -34,8 +36,8 @@ static void print_usage(const struct hf_command *cmd) {
   }
   printf(
       "usage: holdfast [OPTION...] COMMAND [ARGUMENT...]\nEncrypted backups of one host that the host itself cannot read.\n\n");
-  for (const struct hf_command *c = hf_commands; c->name; c++) printf("  %-8s  %s\n", c->name, c->help);
-  printf("  %-8s  %s\n\n%s\n`holdfast help COMMAND` says more of one. See holdfast(1).\n", "help", "print help", shared_help);
+  for (const struct hf_command *c = hf_commands; c->name; c++) printf("  %-10s  %s\n", c->name, c->help);
+  printf("  %-10s  %s\n\n%s\n`holdfast help COMMAND` says more of one. See holdfast(1).\n", "help", "print help", shared_help);
 }
 
 int hf_args_wrong(struct hf_cmd *c, const char *fmt, ...) {

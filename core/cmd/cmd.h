@@ -53,6 +53,8 @@ int hf_args_next(struct hf_cmd *c, const char *shorts, const struct option *long
 bool hf_args_operands(struct hf_cmd *c, int min, int max);
 /* For a command without options of its own: both of the above. */
 bool hf_args_plain(struct hf_cmd *c, int min, int max);
+/* The lines of help about the options that all commands share. */
+const char *hf_args_shared_help(void);
 /* Report a wrong command line; returns HF_EXIT_USAGE. */
 int hf_args_wrong(struct hf_cmd *c, const char *fmt, ...) HF_PRINTF(2, 3);
 
@@ -126,5 +128,6 @@ int hf_cmd_sync(struct hf_cmd *c);
 int hf_cmd_drill(struct hf_cmd *c);
 int hf_cmd_status(struct hf_cmd *c);
 int hf_cmd_notify(struct hf_cmd *c);
+int hf_cmd_completion(struct hf_cmd *c);
 
 #endif

@@ -5,6 +5,7 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_backup.c \
 	core/cmd/cmd_cat.c \
 	core/cmd/cmd_check.c \
+	core/cmd/cmd_completion.c \
 	core/cmd/cmd_diff.c \
 	core/cmd/cmd_drill.c \
 	core/cmd/cmd_init.c \
@@ -16,6 +17,8 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_status.c \
 	core/cmd/cmd_sync.c \
 	core/cmd/cmd_verify.c \
+	core/cmd/complete.c \
+	core/cmd/complete.h \
 	core/cmd/entry_out.c \
 	core/cmd/entry_out.h \
 	core/cmd/open.c \

@@ -46,6 +46,7 @@ const struct hf_command hf_commands[] = {
      "      --notify           send alarms to the channels of the manifest\n",
      hf_cmd_status},
     {"notify", "list the channels, or send a test message through them", "[--test] [NAME...]", "      --test  send a message\n", hf_cmd_notify},
+    {"completion", "print what makes a shell complete command lines", "SHELL | words [WORD...]", "", hf_cmd_completion},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

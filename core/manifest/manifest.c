@@ -202,10 +202,32 @@ static int read_file(struct reading *rd, const char *file, unsigned depth, struc
   return r;
 }
 
+static char *absolute(const char *file) {
+  HF_CLEANUP(hf_freep) char *cwd = *file == '/' ? NULL : getcwd(NULL, 0);
+  return *file == '/' ? hf_strdup(file) : hf_path_join(cwd ? cwd : "/", file);
+}
+
+int hf_manifest_names(const char *file, struct hf_list *sources, struct hf_list *targets, char **state, struct hf_error *err) {
+  struct reading rd = {0};
+  HF_CLEANUP(hf_freep) char *path = absolute(file);
+  int r = read_file(&rd, path, 0, err);
+  *state = NULL;
+  for (size_t i = 0; r == 0 && i < rd.raw.n; i++) {
+    const struct hf_raw_section *s = &rd.raw.sections[i];
+    if (s->kind != HF_SECTION_HOLDFAST) hf_list_add(s->kind == HF_SECTION_SOURCE ? sources : targets, s->name);
+    for (size_t k = 0; k < s->n && s->kind == HF_SECTION_HOLDFAST && !*state; k++) {
+      if (strcmp(s->keys[k].key, "state") == 0) *state = hf_strdup(s->keys[k].value);
+    }
+  }
+  if (r == 0 && !*state) *state = hf_strdup(HF_STATEDIR "/holdfast");
+  hf_raw_free(&rd.raw);
+  hf_list_free(&rd.ids);
+  return r;
+}
+
 int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err) {
   struct reading rd = {0};
-  HF_CLEANUP(hf_freep) char *cwd = *file == '/' ? NULL : getcwd(NULL, 0);
-  HF_CLEANUP(hf_freep) char *path = *file == '/' ? hf_strdup(file) : hf_path_join(cwd ? cwd : "/", file);
+  HF_CLEANUP(hf_freep) char *path = absolute(file);
   int r = read_file(&rd, path, 0, err);
   if (r == 0) r = hf_manifest_build(&rd.raw, path, registry, true, out, err);
   hf_raw_free(&rd.raw);

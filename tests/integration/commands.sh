@@ -47,7 +47,7 @@ is "$(json 'd["type"]')" error "a mistake is told as JSON, too"
 hf --version
 exits 0 "--version"
 says '^holdfast [0-9]' "prints the version"
-for c in init check plugins backup list ls diff cat restore verify drill sync status notify; do
+for c in init check plugins backup list ls diff cat restore verify drill sync status notify completion; do
   hf "$c" --help
   [ $rc -eq 0 ] && grep -q "^usage: holdfast \[OPTION...\] $c" "$work/out" && hf help "$c" && grep -q "^usage: holdfast .* $c" "$work/out"
   result $? "help of $c" || show_last
