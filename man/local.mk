@@ -15,6 +15,7 @@ dist_man_MANS += \
 	man/holdfast-plugins.1 \
 	man/holdfast-repository.5 \
 	man/holdfast-restore.1 \
+	man/holdfast-schedule.7 \
 	man/holdfast-source-exec.7 \
 	man/holdfast-source-files.7 \
 	man/holdfast-source-sqlite.7 \
