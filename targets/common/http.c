@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +20,7 @@
 #define BUFFER (512L << 10) /* what libcurl moves at a time; its upper bound for receiving */
 #define PACED (64u << 10) /* the same, at most, while a limit is set */
 #define ERROR_BODY (64u << 10)
+#define CLOCK_SLACK 120 /* seconds that the clocks may differ */
 
 struct hft_http {
   const struct holdfast_host *host;
@@ -28,6 +30,7 @@ struct hft_http {
   pthread_mutex_t lock; /* over what follows */
   CURL **idle;
   unsigned n_idle;
+  bool told_clock;
 };
 
 /* One request under way. */
@@ -402,6 +405,23 @@ static void ask_to_wait(const struct transfer *t) {
   if (seconds > 0) host->retry_after(host->ctx, seconds);
 }
 
+/* Signatures hold for minutes, and certificates and retention go by the time: a clock that differs is worth a word before it is worth an error. Said once. */
+static void compare_clocks(struct hft_http *http, const struct hft_response *rs) {
+  const char *date = hft_response_header(rs, "date");
+  time_t there = date ? curl_getdate(date, NULL) : -1;
+  if (there == -1) return;
+  long long ahead = (long long)time(NULL) - (long long)there;
+  if (ahead > -CLOCK_SLACK && ahead < CLOCK_SLACK) return;
+  pthread_mutex_lock(&http->lock);
+  bool first = !http->told_clock;
+  http->told_clock = true;
+  pthread_mutex_unlock(&http->lock);
+  if (!first || !http->host->log) return;
+  char text[120];
+  snprintf(text, sizeof text, "the clock of this host is %lld s %s that of the server; set it right", ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of");
+  http->host->log(http->host->ctx, HOLDFAST_LOG_WARNING, text);
+}
+
 int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hft_response *rs) {
   struct transfer t = {.http = http, .rq = rq, .rs = rs};
   char why[CURL_ERROR_SIZE] = "";
@@ -422,7 +442,9 @@ int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hf
   /* A server that answered before it had the whole body may still read it, or take the rest for a request: that connection is done with. */
   give(http, c, code == CURLE_OK && t.sent == rq->size);
   curl_slist_free_all(headers);
-  return code == CURLE_OK ? HOLDFAST_OK : explain(&t, code, why);
+  if (code != CURLE_OK) return explain(&t, code, why);
+  compare_clocks(http, rs);
+  return HOLDFAST_OK;
 }
 
 int hft_http_status(int code) {

@@ -47,7 +47,9 @@ class Double(BaseHTTPRequestHandler):
         self.send_response_only(code)
         names = [h[0].lower() for h in headers]
         if "date" not in names:
-            self.send_header("Date", self.date_time_string())
+            # A server, or a host, whose clock is off by an hour, and which does not mind.
+            off = {"fast": 3600, "slow": -3600}.get(self.path.split("/")[1].split("?")[0], 0)
+            self.send_header("Date", self.date_time_string(time.time() + off))
         for k, v in headers:
             self.send_header(k, v)
         if code != 204:

@@ -91,6 +91,13 @@ moved config .*elsewhere
 expired auth .*the session token has expired.*\(400 ExpiredToken\)
 nolist ok
 EOF
+double fast open 'put k v' 'get k'
+says '^log 1 the clock of this host is 3(600|599) s behind that of the server' "a clock that differs is told of, though nobody minds"
+is "$(grep -c '^log 1 the clock' "$work/out")" 1 "once"
+double slow open
+says '^log 1 the clock of this host is 3(600|601) s ahead of that of the server' "in the other direction, too"
+double plain open
+says_not 'the clock' "and one that does not is not"
 more=(region=us-east-1)
 double region open
 answers '^open: config .*in the region eu-west-3, not in us-east-1: set region = eu-west-3 \(301' "another region than the one that was set is said"
