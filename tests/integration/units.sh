@@ -185,6 +185,20 @@ ok "the service for one source" on systemctl start holdfast-backup@data
 hf_on list --json
 is "$(json '" ".join(s["name"] for s in d["sources"]) if d["type"] == "snapshot" else None' | tail -n 1)" data "takes a snapshot of that one"
 
+# ---- verification, and a rehearsal with a recipient's private key
+
+on env "home=$GNUPGHOME" sh -seu <<'END'
+cp -a "$home" /root/.gnupg
+for i in verify drill; do
+  cp -r /etc/systemd/system/holdfast-backup.service.d /etc/systemd/system/holdfast-$i.service.d
+done
+systemctl daemon-reload
+END
+for unit in verify drill; do
+  on systemctl start holdfast-$unit 2>"$work/err"
+  is "$(of holdfast-$unit Result ExecMainStatus)" 'success 0 ' "the service holdfast-$unit" || on journalctl --no-pager -u holdfast-$unit | sed 's/^/# /'
+done
+
 # ---- stopped: clean, and what was stored is kept
 
 before=$(snapshots)
