@@ -42,10 +42,12 @@ static char *holder(int fd) {
 static void sign(int fd, const char *path, const char *what) {
   HF_CLEANUP(hf_freep) char *text = hf_asprintf("%ld\n%lld\n%s\n", (long)getpid(), (long long)hf_wall_clock(), what);
   size_t n = strlen(text);
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, n, 0) != (ssize_t)n) hf_log(HF_LOG_DEBUG, "cannot write into the lock file %s", path);
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, n, 0) != (ssize_t)n)
+    hf_log(HF_LOG_DEBUG, "cannot write into the lock file %s", path);
 }
 
-int hf_lock_take(const char *path, const char *what, double wait_s, const volatile int *cancel, struct hf_lock **out, struct hf_error *err) {
+int hf_lock_take(const char *path, const char *what, double wait_s, const volatile int *cancel, struct hf_lock **out,
+                 struct hf_error *err) {
   double deadline = hf_now() + wait_s;
   bool told = false;
   for (;;) {

@@ -218,7 +218,8 @@ static void check_hooks(struct check *c, const struct hf_manifest_source *m) {
       if (there)
         say(c, HF_VERDICT_OK, "hook", m->name, "%s can be run", words.v[0]);
       else
-        say(c, HF_VERDICT_FAILED, "hook", m->name, "the command %s %s", words.v[0], strchr(words.v[0], '/') ? "is not there, or cannot be executed" : "is not on PATH");
+        say(c, HF_VERDICT_FAILED, "hook", m->name, "the command %s %s", words.v[0],
+            strchr(words.v[0], '/') ? "is not there, or cannot be executed" : "is not on PATH");
     }
   }
   hf_list_free(&seen);
@@ -259,7 +260,8 @@ static bool try_writing(struct check *c, struct hf_target *t, const char **works
   if (!written)
     say(c, HF_VERDICT_FAILED, "target", hf_target_name(t), "%s", e.msg);
   else
-    say(c, HF_VERDICT_WARNING, "target", hf_target_name(t), "nothing can be deleted there: backups work, retention does not, and the test object stays: %s", e.msg);
+    say(c, HF_VERDICT_WARNING, "target", hf_target_name(t), "nothing can be deleted there: backups work, retention does not, and the test object stays: %s",
+        e.msg);
   return written;
 }
 
@@ -315,8 +317,8 @@ static void check_repository(struct check *c, bool *chain) {
     say(c, HF_VERDICT_OK, "repository", s->repo_id, "%llu records, each following the one before", (unsigned long long)s->head);
 }
 
-/* Of two witnesses none is from the future: the newest record, and the state as this machine wrote it last. Records in a wrong order mislead @TIME, retention and status; a clock that is off lets keys expire
- * and services refuse. */
+/* Of two witnesses none is from the future: the newest record, and the state as this machine wrote it last. Records in a wrong order
+ * mislead @TIME, retention and status; a clock that is off lets keys expire and services refuse. */
 static void check_clock(struct check *c, bool chain) {
   struct hf_session *s = c->s;
   struct hf_record *rec = NULL;
@@ -334,11 +336,16 @@ static void check_clock(struct check *c, bool chain) {
   if (chain && s->head && hf_session_record(s, s->head, &rec, NULL, NULL) == 0 && rec->time > now + CLOCK_SLACK) {
     hf_format_time(then, rec->time);
     hf_format_duration(ahead, (double)(rec->time - now));
-    say(c, HF_VERDICT_FAILED, "clock", now_text, "the newest record (%llu) is of %s, %s later: the clock is slow, or was fast then; set it right", (unsigned long long)s->head, then, ahead);
+    say(c, HF_VERDICT_FAILED, "clock", now_text,
+        "the newest record (%llu) is of %s, %s later: the clock is slow, or was fast then; set it right",
+        (unsigned long long)s->head, then, ahead);
   } else {
     struct timex t = {0};
     bool known = adjtimex(&t) >= 0;
-    say(c, HF_VERDICT_OK, "clock", now_text, "not before what was written last%s", !known ? "" : t.status & STA_UNSYNC ? "; the kernel does not know of a time service" : "; kept by a time service");
+    say(c, HF_VERDICT_OK, "clock", now_text, "not before what was written last%s",
+        !known                    ? ""
+        : t.status & STA_UNSYNC ? "; the kernel does not know of a time service"
+                                : "; kept by a time service");
   }
   hf_record_free(rec);
 }

@@ -40,7 +40,8 @@ static int write_and_read(struct hf_target *t, struct seen *s, const char *text,
   if (r < 0) return r;
   r = hf_target_get_checked(t, s->key, s->size, &d, &back, err);
   if (r == 0) r = hf_target_list(t, FOLDER, see, s, err);
-  if (r == 0 && !s->there) r = hf_fail(err, HOLDFAST_E_FAILED, "target %s: %s was stored and can be read, and is not listed", hf_target_name(t), s->key);
+  if (r == 0 && !s->there)
+    r = hf_fail(err, HOLDFAST_E_FAILED, "target %s: %s was stored and can be read, and is not listed", hf_target_name(t), s->key);
   return r;
 }
 
@@ -62,7 +63,8 @@ int hf_check_write(struct hf_target *t, bool *written, struct hf_error *err) {
   hf_random(random, sizeof random);
   hf_hex(hex, random, sizeof random);
   HF_CLEANUP(hf_freep) char *key = hf_asprintf(FOLDER "%lld-%s.txt", (long long)hf_wall_clock(), hex);
-  HF_CLEANUP(hf_freep) char *text = hf_asprintf("Written by holdfast check, to see whether this can be done. It may be deleted.\n%s\n", hex);
+  HF_CLEANUP(hf_freep)
+  char *text = hf_asprintf("Written by holdfast check, to see whether this can be done. It may be deleted.\n%s\n", hex);
   struct seen s = {.key = key, .size = strlen(text), .left = HF_LIST_INIT};
   int r = write_and_read(t, &s, text, err);
   *written = r == 0;

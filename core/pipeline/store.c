@@ -408,7 +408,10 @@ int hf_store_salvage(struct hf_store *s, size_t *packs, struct hf_error *err) {
   for (size_t i = 0; r == 0 && i < s->n_done; i++) {
     struct job *j = s->done[i];
     r = hf_state_pack_begin(s->o.state, (int)j->kind, j->src->name, j->src->audience->name, &j->row, err);
-    for (size_t k = 0; r == 0 && k < j->n_chunks; k++) r = hf_state_chunk_add(s->o.state, &j->chunks[k].id, j->row, j->chunks[k].offset, j->chunks[k].length, err);
+    for (size_t k = 0; r == 0 && k < j->n_chunks; k++) {
+      const struct hf_chunk_ref *c = &j->chunks[k];
+      r = hf_state_chunk_add(s->o.state, &c->id, j->row, c->offset, c->length, err);
+    }
   }
   if (r == 0 && s->n_done > 0) r = write_index(s, err);
   if (r == 0) r = hf_state_commit(s->o.state, err);

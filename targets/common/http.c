@@ -405,7 +405,8 @@ static void ask_to_wait(const struct transfer *t) {
   if (seconds > 0) host->retry_after(host->ctx, seconds);
 }
 
-/* Signatures hold for minutes, and certificates and retention go by the time: a clock that differs is worth a word before it is worth an error. Said once. */
+/* Signatures hold for minutes, and certificates and retention go by the time: a clock that differs is worth a word before it is worth
+ * an error. Said once. */
 static void compare_clocks(struct hft_http *http, const struct hft_response *rs) {
   const char *date = hft_response_header(rs, "date");
   time_t there = date ? curl_getdate(date, NULL) : -1;
@@ -418,7 +419,8 @@ static void compare_clocks(struct hft_http *http, const struct hft_response *rs)
   pthread_mutex_unlock(&http->lock);
   if (!first || !http->host->log) return;
   char text[120];
-  snprintf(text, sizeof text, "the clock of this host is %lld s %s that of the server; set it right", ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of");
+  snprintf(text, sizeof text, "the clock of this host is %lld s %s that of the server; set it right",
+           ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of");
   http->host->log(http->host->ctx, HOLDFAST_LOG_WARNING, text);
 }
 
