@@ -311,8 +311,9 @@ static int locked_backup(struct run *r, struct hf_error *err) {
     r->rec->secret = object;
   }
   if ((t = hf_state_recipe_sweep(s->state, err)) < 0 || (t = prepare(r, err)) < 0 || (t = read_all(r, err)) < 0) {
-    if (hf_cancel && r->store && !r->o->dry) keep_what_was_stored(r);
-    return t;
+    if (!hf_cancel || !r->store || r->o->dry) return t;
+    keep_what_was_stored(r);
+    return hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was stored is kept for the next run");
   }
   if (r->o->dry) return hf_state_rollback(s->state, err);
   if (r->good == 0) {
