@@ -91,7 +91,7 @@ static int ask(struct azure *t, struct hft_http *http, const char *what, const s
 
 /* These services are next door: no proxy, and no long waiting where there is none. */
 static int near(const struct azure *t, struct hft_http **http) {
-  const struct hft_http_options o = {.connections = 1, .connect_timeout = 2, .stall_timeout = 5, .proxy = ""};
+  const struct hft_http_options o = {.connections = 1, .connect_timeout = 2, .stall_timeout = 5, .no_proxy = true};
   return hft_http_new(t->host, &o, http);
 }
 

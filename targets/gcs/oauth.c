@@ -143,7 +143,7 @@ static int by_refresh(struct gcs *t, const struct gcs_credentials *c, char **tok
 /* ---- what is next door: no proxy, and no long waiting where there is none ---- */
 
 static int near(const struct gcs *t, struct hft_http **http) {
-  const struct hft_http_options o = {.connections = 1, .connect_timeout = 2, .stall_timeout = 5, .proxy = ""};
+  const struct hft_http_options o = {.connections = 1, .connect_timeout = 2, .stall_timeout = 5, .no_proxy = true};
   return hft_http_new(t->host, &o, http);
 }
 
