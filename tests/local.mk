@@ -136,6 +136,7 @@ INTEGRATION_TESTS = \
 	tests/integration/notify.sh \
 	tests/integration/plugin.sh \
 	tests/integration/reader.sh \
+	tests/integration/recovery.sh \
 	tests/integration/roundtrip.sh \
 	tests/integration/samples.sh \
 	tests/integration/sdk.sh \
@@ -160,6 +161,7 @@ INTEGRATION_TESTS = \
 	tests/integration/targets.sh \
 	tests/integration/transport.sh \
 	tests/integration/trouble.sh \
+	tests/integration/undo.sh \
 	tests/integration/units.sh
 
 # What they source beside lib.sh: each starts a real server.

@@ -113,6 +113,12 @@ char *hf_out_sources(const struct hf_record *r);
 /* For the facts of a run: an array of the sources with their numbers. */
 json_t *hf_out_source_facts(const struct hf_record *r);
 
+/* ---- whom to call (contact_out.c) ---- */
+/* The manifest's contacts, a line each, by priority; nothing when there are none. */
+void hf_out_contacts(FILE *out, const struct hf_manifest *m);
+/* The same as an array. New reference. */
+json_t *hf_out_contacts_json(const struct hf_manifest *m);
+
 /* ---- the commands ---- */
 int hf_cmd_init(struct hf_cmd *c);
 int hf_cmd_check(struct hf_cmd *c);

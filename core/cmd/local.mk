@@ -16,12 +16,18 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_restore.c \
 	core/cmd/cmd_status.c \
 	core/cmd/cmd_sync.c \
+	core/cmd/cmd_undo.c \
 	core/cmd/cmd_verify.c \
 	core/cmd/complete.c \
 	core/cmd/complete.h \
+	core/cmd/contact_out.c \
+	core/cmd/drill_html.c \
+	core/cmd/drill_out.h \
 	core/cmd/entry_out.c \
 	core/cmd/entry_out.h \
 	core/cmd/open.c \
 	core/cmd/out.c \
 	core/cmd/record_out.c \
+	core/cmd/restore_ask.c \
+	core/cmd/restore_out.h \
 	core/cmd/table.c

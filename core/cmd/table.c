@@ -4,7 +4,8 @@
 #include "cmd/cmd.h"
 
 const struct hf_command hf_commands[] = {
-    {"init", "make the host key and the repository at every target", "", "", hf_cmd_init},
+    {"init", "make the host key and the repository at every target", "[--adopt FINGERPRINT]",
+     "      --adopt FINGERPRINT  take over the repository of this host, whose state folder is lost; the host key's fingerprint\n", hf_cmd_init},
     {"check", "look whether backups can work: manifest, keys, sources, targets, space", "[--no-write]", "      --no-write  store no test object at the targets\n",
      hf_cmd_check},
     {"plugins", "list plugins, or show one's settings", "[NAME]", "", hf_cmd_plugins},
@@ -18,10 +19,14 @@ const struct hf_command hf_commands[] = {
     {"cat", "write one file or stream to standard output", "[-f] SNAPSHOT SOURCE [STREAM|PATH]",
      "  -f, --force  write a tar archive even to a terminal\n", hf_cmd_cat},
     {"restore", "get data back",
-     "SNAPSHOT [SOURCE...] (--to DIR | --in-place [--yes]) [--path PATTERN]... [--target TARGET] [--no-owner]",
+     "SNAPSHOT [SOURCE...] (--to DIR | --in-place [--yes]) [--path PATTERN]... [--target TARGET] [--no-owner] | "
+     "--undo [ID] [--yes] | --list-undo | --forget-undo ID",
      "      --to DIR         each source to a new folder below DIR\n"
      "      --in-place       each source to where it came from\n"
-     "      --yes            do not ask before restoring in place\n"
+     "      --undo [ID]      put back what a restore in place has replaced; the last one, or that of the number\n"
+     "      --list-undo      list the restores in place whose replaced data is kept\n"
+     "      --forget-undo ID remove what that one has replaced\n"
+     "      --yes            do not ask before restoring in place, or undoing it\n"
      "      --path PATTERN   only these paths, and what is below them; may be repeated\n"
      "      --target TARGET  read from this target only\n"
      "      --no-owner       do not set owner and group\n",
@@ -31,9 +36,14 @@ const struct hf_command hf_commands[] = {
      "      --decrypt         also decrypt everything and walk through it\n"
      "      --target TARGET   this target only\n",
      hf_cmd_verify},
-    {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [SNAPSHOT [SOURCE...]]",
+    {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [--report FILE] [SNAPSHOT | --random] [SOURCE...]",
+     "      --random         an older snapshot, chosen by chance\n"
+     "      --report FILE    also write the result as a page of HTML\n"
      "      --target TARGET  read from this target only\n"
-     "      --scratch DIR    work below this folder instead of $TMPDIR or /tmp\n",
+     "      --scratch DIR    work below this folder instead of $TMPDIR or /tmp\n"
+     "      --full-speed     compete with everything else for processor and disk\n"
+     "      --no-record      put no record of it on the chain\n"
+     "      --history        list the drills that were held here\n",
      hf_cmd_drill},
     {"sync", "bring targets level with each other", "[-n] [--target TARGET]",
      "  -n, --dry-run        count what would be copied\n"

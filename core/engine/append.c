@@ -3,6 +3,7 @@
  */
 #include "engine/append.h"
 
+#include "engine/adopt.h"
 #include "base/text.h"
 
 bool hf_target_is_level(const struct hf_session *s, size_t i) {
@@ -102,6 +103,21 @@ static int put_secret(struct hf_session *s, const struct hf_list *recipients, st
   return put_all(s, key, sealed.data, sealed.len, object, err);
 }
 
+/* The host key, for whoever has to be the host when this one is lost: to the recipients of [holdfast], and to nobody who may read single sources only. */
+static int put_host_key(struct hf_session *s, const struct hf_list *recipients, char hex[HF_SHA256_HEX], struct hf_error *err) {
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF_INIT, sealed = HF_BUF_INIT;
+  struct hf_digest d;
+  char key[HF_KEY_MAX];
+  int r = hf_hostkey_text(s, &text, err);
+  if (r == 0) r = hf_gpg_seal(s->host, recipients, s->host_key, text.data, text.len, &sealed, err);
+  if (text.data) hf_wipe(text.data, text.len);
+  if (r < 0) return r;
+  hf_sha256(sealed.data, sealed.len, &d);
+  hf_digest_hex(&d, hex);
+  hf_key_secret(key, &d);
+  return put_all(s, key, sealed.data, sealed.len, &d, err);
+}
+
 /* The digests of the texts that this holdfast puts into repositories: {"texts": {"README.txt": DIGEST, "recover.sh": DIGEST}}. Who restores runs that script. */
 static json_t *texts_json(void) {
   struct hf_digest readme, recover;
@@ -114,19 +130,23 @@ static json_t *texts_json(void) {
 }
 
 int hf_update_keys(struct hf_session *s, struct hf_digest *object, struct hf_error *err) {
-  struct hf_list recipients = HF_LIST_INIT;
-  HF_CLEANUP(hf_freep) char *now = NULL, *before = NULL, *known = NULL, *texts = NULL;
+  struct hf_list recipients = HF_LIST_INIT, keepers = HF_LIST_INIT;
+  HF_CLEANUP(hf_freep) char *now = NULL, *before = NULL, *known = NULL, *texts = NULL, *kept_by = NULL, *keep = NULL;
   json_t *extra = texts_json();
   HF_CLEANUP(hf_freep) char *new_texts = json_dumps(extra, JSON_COMPACT | JSON_SORT_KEYS);
   int r = hf_session_all_recipients(s, &recipients, err);
   if (r == 0) r = hf_state_get(s->state, "secret-recipients", &before, err);
   if (r == 0) r = hf_state_get(s->state, "secret-object", &known, err);
   if (r == 0) r = hf_state_get(s->state, "texts", &texts, err);
+  if (r == 0) r = hf_state_get(s->state, "host-key-keepers", &kept_by, err);
+  if (r == 0 && s->manifest->escrow) r = hf_session_recipients(s, &s->manifest->recipients, &keepers, err);
   if (r < 0) goto out;
+  keep = join(&keepers);
+  bool same_keepers = strcmp(keep, kept_by ? kept_by : "") == 0;
   now = join(&recipients);
   /* Without texts in the state the repository is older than they are. */
   bool same_texts = !texts || strcmp(texts, new_texts) == 0;
-  if (s->head > 0 && before && known && strcmp(now, before) == 0 && same_texts && hf_digest_parse(known, object)) goto out;
+  if (s->head > 0 && before && known && strcmp(now, before) == 0 && same_texts && same_keepers && hf_digest_parse(known, object)) goto out;
 
   r = put_secret(s, &recipients, object, err);
   if (r < 0) goto out;
@@ -138,16 +158,24 @@ int hf_update_keys(struct hf_session *s, struct hf_digest *object, struct hf_err
   hf_list_add(&rec->host_keys, s->host_key);
   bool tell = s->head == 0 || texts;
   if (tell) rec->extra = json_incref(extra);
-  r = hf_append(s, rec, NULL, NULL, &reached, err);
+  if (keepers.n > 0 && !same_keepers) {
+    char object_hex[HF_SHA256_HEX] = "";
+    r = put_host_key(s, &keepers, object_hex, err);
+    if (!rec->extra) rec->extra = json_object();
+    json_object_set_new(rec->extra, "host_key_object", json_string(object_hex));
+  }
+  if (r == 0) r = hf_append(s, rec, NULL, NULL, &reached, err);
   hf_record_free(rec);
   hf_digest_hex(object, hex);
   if (r == 0) r = hf_state_set(s->state, "secret-recipients", now, err);
   if (r == 0) r = hf_state_set(s->state, "secret-object", hex, err);
   if (r == 0 && tell) r = hf_state_set(s->state, "texts", new_texts, err);
+  if (r == 0) r = hf_state_set(s->state, "host-key-keepers", keep, err);
   if (r == 0) r = hf_state_commit(s->state, err);
   if (r == 0 && before && strcmp(now, before) != 0) hf_log(HF_LOG_NOTICE, "the recipients have changed: the repository secret is encrypted to the new ones; sources whose recipients changed are stored afresh");
 out:
   json_decref(extra);
   hf_list_free(&recipients);
+  hf_list_free(&keepers);
   return r;
 }

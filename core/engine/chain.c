@@ -156,6 +156,13 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
     free(l.v);
     return hf_fail(err, HOLDFAST_E_FAILED, "the records could be listed at no target");
   }
+  /* With no key that can be trusted all records would look bad, one by one. */
+  struct hf_gpg *reader;
+  int can = l.n && !s->host ? hf_session_reader(s, &reader, err) : 0;
+  if (can < 0) {
+    free(l.v);
+    return can;
+  }
   if (l.n) qsort(l.v, l.n, sizeof *l.v, by_seq);
   uint64_t remembered = hf_state_record_max(s->state);
   uint64_t max = HF_MAX(remembered, l.n ? l.v[l.n - 1].seq : 0);

@@ -4,7 +4,10 @@
 #include "engine/drill.h"
 
 #include <errno.h>
+#include <linux/ioprio.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -18,7 +21,19 @@ struct drill {
   const struct hf_drill_options *o;
   char *folder;
   struct hf_buf lost; /* what the restore could not give back: the first of it */
+  struct hf_buf bad;  /* and the first object that was damaged or missing */
 };
+
+const char *hf_drill_word(enum hf_drill_verdict v) {
+  static const char *const words[] = {[HF_DRILL_PASSED] = "passed", [HF_DRILL_RESTORED] = "restored", [HF_DRILL_FAILED] = "failed"};
+  return words[v];
+}
+
+/* What is started from here on, threads, workers and their servers, inherits it. */
+static void step_aside(void) {
+  if (setpriority(PRIO_PROCESS, 0, 19) != 0) hf_log(HF_LOG_WARNING, "the drill cannot step aside for others: %s", strerror(errno));
+  if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)) != 0) hf_log(HF_LOG_WARNING, "the drill cannot step aside for others at the disk: %s", strerror(errno));
+}
 
 static void on_problem(void *ctx, const char *source, const char *path, bool lost, const char *what) {
   struct drill *d = ctx;
@@ -28,6 +43,7 @@ static void on_problem(void *ctx, const char *source, const char *path, bool los
 
 static void on_bad(void *ctx, const char *object, const char *why) {
   struct drill *d = ctx;
+  if (d->bad.len == 0) hf_buf_addf(&d->bad, "; %s%s%s", strstr(why, object) ? "" : object, strstr(why, object) ? "" : ": ", why);
   if (d->o->restore.bad) d->o->restore.bad(d->o->restore.ctx, object, why);
 }
 
@@ -51,17 +67,29 @@ static int check_room(const struct drill *d, const struct hf_record_source *rs, 
   return left >= need ? 0 : hf_fail(err, HOLDFAST_E_NO_SPACE, "a drill of it wants %s free below %s, and there are %s; choose another folder with --scratch", a, d->folder, b);
 }
 
+/* Is what came as much as the record says? Sizes and digests of streams, chunks and recipes were compared on the way. */
+static int compare(const struct hf_record_source *rs, const struct hf_restore_result *res, struct hf_error *err) {
+  uint64_t raw = 0;
+  for (size_t i = 0; i < rs->n_streams; i++) raw += strcmp(rs->streams[i].format, "raw") == 0;
+  if (res->files != rs->files) return hf_fail(err, HOLDFAST_E_CORRUPT, "the record says %llu files, and %llu came", (unsigned long long)rs->files, (unsigned long long)res->files);
+  if (raw == rs->n_streams && res->bytes != rs->bytes) return hf_fail(err, HOLDFAST_E_CORRUPT, "the record says %llu bytes, and %llu came", (unsigned long long)rs->bytes, (unsigned long long)res->bytes);
+  if (res->streams != raw) return hf_fail(err, HOLDFAST_E_CORRUPT, "the record says %llu streams, and %llu came", (unsigned long long)raw, (unsigned long long)res->streams);
+  return 0;
+}
+
 static int restore(struct drill *d, const struct hf_record_source *rs, struct hf_drill_source *out, struct hf_error *err) {
   struct hf_list only = HF_LIST_INIT;
   struct hf_restore_result res = {0};
   struct hf_restore_options o = {.sources = &only, .to = d->folder, .progress = on_progress, .bad = on_bad, .problem = on_problem, .ctx = d};
   hf_list_add(&only, rs->name);
   hf_buf_clear(&d->lost);
+  hf_buf_clear(&d->bad);
   int r = hf_restore(d->s, d->rec, &o, &res, err);
   out->files = res.files;
   out->bytes = res.bytes;
   out->restore_seconds = res.seconds;
-  if (r == 0 && res.lost > 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%llu not restored: %s", (unsigned long long)res.lost, d->lost.len ? d->lost.data : "see above");
+  if (r == 0 && res.lost > 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%llu not restored: %s%s", (unsigned long long)res.lost, d->lost.len ? d->lost.data : "see above", d->bad.len ? d->bad.data : "");
+  if (r == 0) r = compare(rs, &res, err);
   hf_list_free(&res.safety);
   hf_list_free(&only);
   return r;
@@ -76,10 +104,30 @@ static int verify(struct drill *d, const struct hf_record_source *rs, const char
   return hf_worker_verify(&job, folder, state, message, err);
 }
 
+/* Too late is failed: a restore that is not done in time is no help. */
+static char *too_late(double took, int64_t rto) {
+  char a[24], b[24];
+  hf_format_duration(a, took);
+  hf_format_duration(b, (double)rto);
+  return rto > 0 && took > (double)rto ? hf_asprintf("late: it took %s, and rto is %s", a, b) : NULL;
+}
+
+static void mind_rto(struct hf_drill_source *out, double took) {
+  char *late = too_late(took, out->rto);
+  if (!late) return;
+  out->verdict = HF_DRILL_FAILED;
+  char *all = out->message ? hf_asprintf("%s (otherwise: %s)", late, out->message) : hf_strdup(late);
+  free(late);
+  free(out->message);
+  out->message = all;
+}
+
 static void rehearse(struct drill *d, const struct hf_record_source *rs, struct hf_drill_source *out) {
   struct hf_error e = {0};
   HF_CLEANUP(hf_freep) char *folder = hf_path_join(d->folder, rs->name);
+  const struct hf_manifest_source *m = hf_manifest_find_source(d->s->manifest, rs->name);
   out->name = hf_strdup(rs->name);
+  out->rto = m ? m->rto : 0;
   step(d, rs->name, "restoring");
   int r = rs->n_streams == 0 ? hf_fail(&e, HOLDFAST_E_NOT_FOUND, "it failed when the snapshot was taken: %s", rs->error ? rs->error : "it holds nothing") : check_room(d, rs, &e);
   if (r == 0) r = restore(d, rs, out, &e);
@@ -95,14 +143,20 @@ static void rehearse(struct drill *d, const struct hf_record_source *rs, struct 
     free(out->message);
     out->message = hf_strdup(e.msg);
   }
+  double took = out->restore_seconds + out->verify_seconds;
+  if (r == 0 || out->verdict == HF_DRILL_RESTORED) mind_rto(out, took);
   if (hf_remove_tree(folder, &e) < 0) hf_log(HF_LOG_WARNING, "source %s: what was restored is still in %s: %s", rs->name, folder, e.msg);
 }
 
 int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_drill_options *o, struct hf_drill_result *out, struct hf_error *err) {
   const char *tmp = o->scratch ? o->scratch : getenv("TMPDIR");
-  struct drill d = {.s = s, .rec = rec, .o = o, .lost = HF_BUF_INIT};
+  struct drill d = {.s = s, .rec = rec, .o = o, .lost = HF_BUF_INIT, .bad = HF_BUF_INIT};
   double start = hf_now();
   memset(out, 0, sizeof *out);
+  out->seq = rec->seq;
+  out->id = hf_strdup(rec->id);
+  out->snapshot_time = rec->time;
+  out->rto = s->manifest->rto;
   for (size_t i = 0; o->sources && i < o->sources->n; i++) {
     if (!hf_record_find_source(rec, o->sources->v[i])) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "snapshot %llu has no source %s", (unsigned long long)rec->seq, o->sources->v[i]);
   }
@@ -113,6 +167,7 @@ int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_
     return r;
   }
   out->sources = hf_allocn(rec->n_sources, sizeof *out->sources);
+  if (!o->full_speed) step_aside();
   for (size_t i = 0; i < rec->n_sources && !hf_cancel; i++) {
     if (o->sources && o->sources->n && !hf_list_has(o->sources, rec->sources[i].name)) continue;
     struct hf_drill_source *ds = &out->sources[out->n_sources++];
@@ -122,7 +177,10 @@ int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_
   rmdir(d.folder);
   free(d.folder);
   hf_buf_free(&d.lost);
+  hf_buf_free(&d.bad);
   out->seconds = hf_now() - start;
+  out->time = hf_wall_clock();
+  out->late = too_late(out->seconds, out->rto);
   return hf_cancel ? hf_fail(err, HOLDFAST_E_CANCELED, "stopped; what was restored for the drill is removed") : 0;
 }
 
@@ -132,5 +190,7 @@ void hf_drill_result_free(struct hf_drill_result *r) {
     free(r->sources[i].message);
   }
   free(r->sources);
+  free(r->id);
+  free(r->late);
   memset(r, 0, sizeof *r);
 }

@@ -95,12 +95,12 @@ struct hf_restore_result {
   uint64_t files, folders, links, others, streams, bytes;
   uint64_t lost, problems;   /* entries or streams not restored; others that are not exactly as they were */
   struct hf_list safety;     /* safety copies made */
+  uint64_t checked;          /* in place: bytes of files that were read back and found right */
+  uint64_t undo;             /* in place: the number that undoes it, 0: nothing was replaced */
   double seconds;
 };
 /* Exit 3 when lost or problems are not 0. */
 int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err);
-/* A tar of what is now where a source's data comes from (only what sel wants), below the state folder's safety/; *path (caller frees) is NULL when there was nothing. */
-int hf_safety_copy(struct hf_session *s, const struct hf_manifest_source *m, const struct hf_select *sel, char **path, struct hf_error *err);
 
 /* ---- verify (verify.c, verify_read.c) ---- */
 struct hf_verify_options {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/text.h"
+#include "engine/adopt.h"
 #include "engine/append.h"
 #include "engine/engine.h"
 
@@ -22,7 +23,7 @@ static int refuse_foreign(struct hf_session *s, struct hf_error *err) {
     if (r < 0) return r;
     if (a.record) {
       return hf_fail(err, HOLDFAST_E_EXISTS,
-                     "target %s holds a repository of host %s already, and the state folder %s does not know it: put the host's state folder back, or choose another host name or prefix for a new repository",
+                     "target %s holds a repository of host %s already, and the state folder %s does not know it: put the host's state folder back, or take the repository over with holdfast init --adopt FINGERPRINT, or choose another host name or prefix for a new one",
                      hf_target_name(s->targets[i]), s->manifest->host, hf_state_dir(s->state));
     }
   }
@@ -34,21 +35,11 @@ static int make_identity(struct hf_session *s, struct hf_error *err) {
   int r = refuse_foreign(s, err);
   if (r == 0) r = hf_gpg_make_host_key(s->host, s->manifest->host, fpr, err);
   if (r < 0) return r;
-  hf_secret_new(&s->secret);
-  char hex[sizeof s->secret.key * 2 + 1];
-  hf_hex(hex, s->secret.key, sizeof s->secret.key);
-  r = hf_state_set(s->state, "repository", s->secret.repo_id, err);
-  if (r == 0) r = hf_state_set(s->state, "host-key", fpr, err);
-  if (r == 0) r = hf_state_set(s->state, "secret", hex, err);
-  if (r == 0) r = hf_state_set(s->state, "host", s->manifest->host, err);
-  hf_wipe(hex, sizeof hex);
-  if (r == 0) r = hf_state_commit(s->state, err);
-  if (r < 0) return r;
-  snprintf(s->repo_id, sizeof s->repo_id, "%s", s->secret.repo_id);
-  snprintf(s->host_key, sizeof s->host_key, "%s", fpr);
-  hf_list_add(&s->trusted, fpr);
-  s->have_secret = true;
-  return 0;
+  struct hf_secret secret;
+  hf_secret_new(&secret);
+  r = hf_remember_identity(s, &secret, fpr, err);
+  hf_wipe(&secret, sizeof secret);
+  return r;
 }
 
 /* The plain objects every replica has. */

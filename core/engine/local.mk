@@ -1,5 +1,7 @@
 # local.mk - one file per verb
 libcore_a_SOURCES += \
+	core/engine/adopt.c \
+	core/engine/adopt.h \
 	core/engine/append.c \
 	core/engine/append.h \
 	core/engine/backup.c \
@@ -14,6 +16,8 @@ libcore_a_SOURCES += \
 	core/engine/engine.h \
 	core/engine/drill.c \
 	core/engine/drill.h \
+	core/engine/drill_keep.c \
+	core/engine/drill_pick.c \
 	core/engine/extend.c \
 	core/engine/extend.h \
 	core/engine/fetch.c \
@@ -22,6 +26,8 @@ libcore_a_SOURCES += \
 	core/engine/init.c \
 	core/engine/live.c \
 	core/engine/live.h \
+	core/engine/made.c \
+	core/engine/made.h \
 	core/engine/metrics.c \
 	core/engine/notify.c \
 	core/engine/notify.h \
@@ -44,6 +50,10 @@ libcore_a_SOURCES += \
 	core/engine/status_level.c \
 	core/engine/sync.c \
 	core/engine/sync.h \
+	core/engine/undo.c \
+	core/engine/undo.h \
+	core/engine/undo_apply.c \
+	core/engine/undo_remove.c \
 	core/engine/verify.c \
 	core/engine/verify_impl.h \
 	core/engine/verify_read.c

@@ -20,6 +20,8 @@ struct source {
   struct hf_worker_restore *worker; /* NULL when the plugin has no restore half, or is not in the manifest */
   bool streams;                     /* and it takes raw streams */
   bool broken;                      /* a stream it has begun with was lost */
+  struct hf_undo *undo;             /* in place: what is replaced */
+  bool host_keeps;                  /* and it is the host that keeps it */
   char *dir;                        /* --to: this source's own folder */
 };
 
@@ -63,8 +65,7 @@ static int check_stream(int fd, const struct hf_record_stream *st, struct hf_err
   return strcmp(hex, st->sha256) == 0 ? 0 : hf_fail(err, HOLDFAST_E_CORRUPT, "stream %s: its digest is not the one that the record names", st->name);
 }
 
-/* The assembled stream to the plugin, which has been told of it. */
-static int feed_worker(struct source *x, int fd, struct hf_error *err) {
+int hf_restore_feed(struct hf_worker_restore *w, int fd, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *block = hf_alloc(HF_WORKER_SLOT);
   int r = lseek(fd, 0, SEEK_SET) < 0 ? hf_fail_errno(err, errno, "cannot rewind a temporary file") : 0;
   while (r == 0) {
@@ -73,9 +74,9 @@ static int feed_worker(struct source *x, int fd, struct hf_error *err) {
       r = (int)n;
       break;
     }
-    r = hf_worker_restore_write(x->worker, block, (size_t)n, err);
+    r = hf_worker_restore_write(w, block, (size_t)n, err);
   }
-  return r == 0 ? hf_worker_restore_end(x->worker, err) : r;
+  return r == 0 ? hf_worker_restore_end(w, err) : r;
 }
 
 /* Does the plugin take this stream itself? 1, 0 (it becomes a file of the chosen folder), or a negative status. */
@@ -110,7 +111,7 @@ static int restore_raw(struct source *x, const struct hf_record_stream *st, stru
   if (r == 0) r = hf_reading_assemble(&x->rd, &recipe, fd, &lost, err);
   hf_mapped_free(&recipe);
   if (r == 0 && lost == 0) r = check_stream(fd, st, err);
-  if (r == 0 && lost == 0 && through) r = feed_worker(x, fd, err);
+  if (r == 0 && lost == 0 && through) r = hf_restore_feed(x->worker, fd, err);
   if ((r < 0 || lost > 0) && file) unlink(file);
   if (through && (r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_NOT_FOUND || lost > 0)) x->broken = true; /* begun and not ended: the plugin takes no other */
   if (r == 0 && lost > 0) {
@@ -142,7 +143,11 @@ static int restore_streams(struct source *x, struct hf_error *err) {
         r = hf_worker_restore_tree(x->worker, st->name, &root, err);
         if (r < 0) return r;
       }
-      r = hf_restore_tree(&x->rd, st, root ? root : x->dir, x->dir == NULL, x->o, x->out, err);
+      struct hf_made *made = NULL;
+      r = x->host_keeps ? hf_restore_made(x->undo, root, x->rd.source->name, false, &made, err) : 0;
+      if (r == 0) r = hf_restore_tree(&x->rd, st, root ? root : x->dir, x->dir == NULL, made, x->o, x->out, err);
+      int c = hf_made_close(made, r == 0 ? err : NULL);
+      if (r == 0) r = c;
     }
     /* A lost recipe costs its stream; go on with the others. */
     if (r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_NOT_FOUND) {
@@ -167,17 +172,40 @@ static int check_source(const struct hf_record *rec, const struct hf_record_sour
   return why ? hf_fail(err, HOLDFAST_E_UNSUPPORTED, "cannot be restored in place: %s; restore it with --to", why) : 0;
 }
 
+int hf_restore_made(struct hf_undo *u, const char *root, const char *source, bool at_once, struct hf_made **out, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *folder = hf_path_join(u->folder, source);
+  HF_CLEANUP(hf_freep) char *file = hf_path_join(folder, "made");
+  int r = hf_mkdir_p(folder, 0700, err);
+  if (r == 0) r = hf_made_open(file, root, at_once, out, err);
+  if (r < 0) return r;
+  hf_undo_made(u, file);
+  return hf_undo_save(u, err);
+}
+
 /* A copy of what is there now, unless the plugin itself keeps it. */
 static int keep_safety(struct source *x, const struct hf_manifest_source *m, struct hf_error *err) {
   struct hf_select sel = {x->o->patterns};
-  char *path = NULL;
-  if (m->plugin->source.features & HOLDFAST_KEEPS_SAFETY) return 0;
-  int r = hf_safety_copy(x->rd.s, m, &sel, &path, err);
-  if (path) {
-    hf_log(HF_LOG_NOTICE, "source %s: what was there is kept in %s", m->name, path);
-    hf_list_take(&x->out->safety, path);
+  hf_undo_source(x->undo, m->name, m->plugin->head->name);
+  x->host_keeps = !(m->plugin->source.features & HOLDFAST_KEEPS_SAFETY);
+  int r = x->host_keeps ? hf_safety_copy(x->rd.s, m, &sel, x->undo, &x->out->safety, err) : 0;
+  return r == 0 ? hf_undo_save(x->undo, err) : r;
+}
+
+/* Ask the plugin whether what is in place now is good. */
+static void verify_in_place(struct source *x, const struct hf_manifest_source *m) {
+  struct hf_error e = {0};
+  HF_CLEANUP(hf_freep) char *state = x->rd.source->state ? json_dumps(x->rd.source->state, JSON_COMPACT) : NULL;
+  HF_CLEANUP(hf_freep) char *message = NULL;
+  struct hf_worker_job job = {.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = m->user, .timeout = m->timeout, .cancel = &hf_cancel};
+  /* Of a part there is no saying whether it is whole. */
+  if (!(m->plugin->source.features & HOLDFAST_VERIFIES_IN_PLACE) || (x->o->patterns && x->o->patterns->n)) return;
+  if (hf_worker_verify(&job, "/", state, &message, &e) == 0) {
+    if (message) hf_log(HF_LOG_NOTICE, "source %s: %s", m->name, message);
+    return;
   }
-  return r;
+  hf_prefix(&e, "it is in place, and does not pass");
+  x->out->problems++;
+  if (x->o->problem) x->o->problem(x->o->ctx, m->name, "", false, e.msg);
 }
 
 /* The streams, by way of the plugin (m not NULL) or straight into the folder. */
@@ -188,7 +216,7 @@ static int restore_with(struct source *x, const struct hf_manifest_source *m, st
   uint64_t lost_before = x->out->lost;
   int r = 0;
   if (m) {
-    job = (struct hf_worker_job){.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = x->dir ? NULL : m->user, .timeout = m->timeout, .cancel = &hf_cancel};
+    job = (struct hf_worker_job){.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = x->dir ? NULL : m->user, .timeout = m->timeout, .cancel = &hf_cancel, .kept = x->undo ? hf_undo_kept : NULL, .kept_ctx = x->undo};
     r = hf_worker_restore_open(&job, x->dir ? HOLDFAST_RESTORE_TO_DIR : HOLDFAST_RESTORE_IN_PLACE, x->dir, state, &x->worker, err);
     x->streams = m->plugin->source.restore_begin != NULL;
   }
@@ -209,6 +237,8 @@ static int restore_in_place(struct source *x, const struct hf_manifest_source *m
   int r = hf_hooks_run(x->rd.s->manifest, m, HF_HOOK_RESTORE_BEFORE, &facts, err);
   if (r == 0) r = keep_safety(x, m, err);
   if (r == 0) r = restore_with(x, m, err);
+  if (r == 0 && x->undo->broken.code) r = hf_fail(err, x->undo->broken.code, "%s", x->undo->broken.msg);
+  if (r == 0 && x->out->lost == lost_before) verify_in_place(x, m);
   /* Whatever came of it: what was stopped has to be started again. */
   facts.status = r < 0 ? "failed" : x->out->lost > lost_before ? "partial" : "complete";
   facts.error = r < 0 ? err->msg : NULL;
@@ -219,8 +249,8 @@ static int restore_in_place(struct source *x, const struct hf_manifest_source *m
   return r;
 }
 
-static int restore_source(struct hf_session *s, const struct hf_record *rec, const struct hf_record_source *rs, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
-  struct source x = {.o = o, .out = out};
+static int restore_source(struct hf_session *s, const struct hf_record *rec, const struct hf_record_source *rs, const struct hf_restore_options *o, struct hf_undo *undo, struct hf_restore_result *out, struct hf_error *err) {
+  struct source x = {.o = o, .out = out, .undo = undo};
   const struct hf_manifest_source *m = hf_manifest_find_source(s->manifest, rs->name);
   int r = check_source(rec, rs, m, !o->to, err);
   hf_reading_init(s, rec, rs, &x.rd);
@@ -261,6 +291,9 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
     if (!to) return hf_fail_errno(err, errno, "cannot use %s", o->to);
     mine.to = to;
   }
+  struct hf_undo *undo = NULL;
+  int began = o->to ? 0 : hf_undo_begin(s->manifest, rec->seq, 0, o->patterns, &undo, err);
+  if (began < 0) return began;
   size_t wanted = 0, failed = 0;
   struct hf_error first = {0};
   for (size_t i = 0; i < rec->n_sources; i++) wanted += is_wanted(o, &rec->sources[i]);
@@ -273,13 +306,15 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
       continue;
     }
     struct hf_error e = {0};
-    if (restore_source(s, rec, rs, &mine, out, &e) == 0) continue;
+    if (restore_source(s, rec, rs, &mine, undo, out, &e) == 0) continue;
     if (wanted > 1 && o->problem && e.code != HOLDFAST_E_CANCELED && !hf_cancel) o->problem(o->ctx, rs->name, "", true, e.msg);
     hf_prefix(&e, "source %s", rs->name);
     if (failed++ == 0) first = e;
     if (e.code == HOLDFAST_E_CANCELED || hf_cancel) break;
   }
   out->seconds = hf_now() - start;
+  if (undo && undo->changed) out->undo = undo->id;
+  hf_undo_free(undo);
   if (failed > 0 && (hf_cancel || first.code == HOLDFAST_E_CANCELED || wanted == 1)) return hf_fail(err, first.code, "%s", first.msg);
   if (failed > 0 && failed == wanted) return hf_fail(err, first.code, "none of the %zu sources could be restored", wanted);
   out->lost += failed;

@@ -23,6 +23,8 @@ struct tree {
   struct hf_select select;
   struct hf_extract *x;
   const char *place; /* in place: the folder that paths start from; else NULL */
+  struct hf_made *made; /* or NULL */
+  struct hf_buf to;
   struct alias *aliases; /* sorted by from, once all are known */
   size_t n_aliases;
 };
@@ -163,6 +165,7 @@ static void make_above(struct planner *p, const struct hf_recipe_entry *e, const
     char *rest = NULL;
     for (char *name = strtok_r(names, "/", &rest); fd >= 0 && name; name = strtok_r(NULL, "/", &rest)) {
       /* Once more by chmod: not what the umask leaves of it. */
+      if (p->t->made) hf_made_note(p->t->made, path, (size_t)(name - names) + strlen(name), true);
       if (mkdirat(fd, name, 0755) == 0 && fchmodat(fd, name, 0755, 0) != 0) hf_log(HF_LOG_WARNING, "%s: its mode cannot be set: %s", name, strerror(errno));
       int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       close(fd);
@@ -182,6 +185,14 @@ static int flush_head(struct planner *p, struct hf_error *err) {
   return hf_plan_add(p->plan, &piece, err);
 }
 
+/* Is the entry's place empty now? Then undoing the restore has to empty it again. */
+static void note_made(struct tree *t, const char *path, size_t n, bool folder) {
+  if (!t->made) return;
+  hf_buf_clear(&t->to);
+  if (!t->select.patterns || t->select.patterns->n == 0) hf_made_note(t->made, path, n, folder);
+  else if (map_path(t, path, n, &t->to) > 0) hf_made_note(t->made, t->to.data, t->to.len, folder);
+}
+
 static int plan_entry(void *ctx, const struct hf_slice *head, const struct hf_recipe_entry *e, const char *path, size_t n, struct hf_error *err) {
   struct planner *p = ctx;
   int r = 0;
@@ -190,6 +201,7 @@ static int plan_entry(void *ctx, const struct hf_slice *head, const struct hf_re
   if (r < 0 || !is_wanted(p->t, e, path, n)) return r;
   if (e->kind == 's') return 0;
   if (p->t->place) make_above(p, e, path, n);
+  note_made(p->t, path, n, e->kind == 'd');
   if (e->span > 0 && !is_sparse(e)) {
     p->head = *head;
     p->pending = true;
@@ -355,6 +367,15 @@ static void on_problem(void *ctx, const char *path, bool lost, const char *what)
   if (t->o->problem) t->o->problem(t->o->ctx, t->rd->source->name, path, lost, what);
 }
 
+void hf_restore_count(struct hf_restore_result *out, const struct hf_extract_counts *c) {
+  out->files += c->files;
+  out->folders += c->folders;
+  out->links += c->links;
+  out->others += c->others;
+  out->bytes += c->bytes;
+  out->checked += c->checked;
+}
+
 static int restore(struct tree *t, const struct hf_mapped *recipe, struct hf_plan *plan, struct hf_error *err) {
   if (t->select.patterns && t->select.patterns->n) {
     struct walker w = {.entry = gather_alias, .ctx = t};
@@ -370,6 +391,7 @@ static int restore(struct tree *t, const struct hf_mapped *recipe, struct hf_pla
   hf_buf_free(&p.top);
   hf_buf_free(&p.above);
   uint64_t lost = 0;
+  if (r == 0) r = hf_made_sync(t->made, err);
   if (r == 0) r = hf_reading_execute(t->rd, plan, extract_piece, t, &lost, err);
   if (r == 0 && p.sparse > 0) r = restore_sparse(t, recipe, err);
   if (r == 0 && lost > 0) {
@@ -381,21 +403,17 @@ static int restore(struct tree *t, const struct hf_mapped *recipe, struct hf_pla
   if (r < 0) return r;
   struct hf_extract_counts c = {0};
   r = hf_extract_finish(t->x, &c, err);
-  t->out->files += c.files;
-  t->out->folders += c.folders;
-  t->out->links += c.links;
-  t->out->others += c.others;
-  t->out->bytes += c.bytes;
+  hf_restore_count(t->out, &c);
   return r;
 }
 
-int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, const char *root, bool replace, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
-  struct tree t = {.rd = rd, .o = o, .out = out, .select = {o->patterns}, .place = replace ? root : NULL};
+int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, const char *root, bool replace, struct hf_made *made, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err) {
+  struct tree t = {.rd = rd, .o = o, .out = out, .select = {o->patterns}, .place = replace ? root : NULL, .made = made, .to = HF_BUF_INIT};
   struct hf_mapped recipe = {0};
   struct hf_plan *plan = NULL;
   int r = hf_reading_ready(rd, err);
   if (r == 0) r = hf_reading_recipe(rd, st, true, &recipe, err);
-  struct hf_extract_options xo = {.root = root, .replace = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
+  struct hf_extract_options xo = {.root = root, .replace = replace, .verify = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
   if (!o->patterns || o->patterns->n == 0) xo.map = NULL;
   if (r == 0) r = hf_extract_open(&xo, &t.x, err);
   if (r == 0) r = hf_plan_new(rd->s->state, &plan, err);
@@ -408,5 +426,6 @@ int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, co
     free(t.aliases[i].to);
   }
   free(t.aliases);
+  hf_buf_free(&t.to);
   return r;
 }

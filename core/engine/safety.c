@@ -1,7 +1,7 @@
 /* safety.c - a copy of what a restore in place is about to replace.
  * SPDX-License-Identifier: Apache-2.0
  *
- * The source's own plugin reads what is there now, and what it gives is written as one plain tar (and one file per raw stream): to undo, `tar -xp` it. It is neither chunked nor encrypted and stays on this
+ * The source's own plugin reads what is there now, and what it gives is written as one plain tar (and one file per raw stream): undo.h says how it comes back, and `tar -xp` will do. It is neither chunked nor encrypted and stays on this
  * machine, readable by its owner alone.
  */
 #include <errno.h>
@@ -10,17 +10,19 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "engine/engine.h"
-#include "plugin/worker.h"
+#include "engine/restore_impl.h"
 #include "stream/tar.h"
 
 struct copy {
   const struct hf_select *sel;
-  char *base;   /* path without the ending */
-  char *tar;    /* set when the tar was begun */
+  struct hf_undo *u;
+  struct hf_list *files;
+  char *dir;    /* of this source */
+  char *name, *path; /* of the stream being written, and its file */
   struct hf_buf group;
   int fd;       /* of the stream being written, -1 */
   bool raw, take_bulk;
+  const char *source;
   uint64_t entries;
   struct hf_error err;
 };
@@ -29,11 +31,16 @@ static int begin(void *ctx, const char *name, const char *format, uint64_t size 
   struct copy *c = ctx;
   c->raw = strcmp(format, "raw") == 0;
   c->take_bulk = c->raw;
-  HF_CLEANUP(hf_freep) char *path = c->raw ? hf_asprintf("%s.%s", c->base, name) : hf_asprintf("%s.tar", c->base);
-  c->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (c->fd < 0) return hf_fail_errno(&c->err, errno, "safety copy %s", path);
-  if (!c->tar) c->tar = hf_strdup(path);
-  return 0;
+  c->entries = 0;
+  free(c->name);
+  free(c->path);
+  c->name = hf_strdup(name);
+  /* In folders of their own, so that no stream's name can be another's. */
+  HF_CLEANUP(hf_freep) char *folder = hf_path_join(c->dir, format);
+  c->path = hf_asprintf("%s/%s%s", folder, name, c->raw ? "" : ".tar");
+  if (hf_mkdir_p(folder, 0700, &c->err) < 0) return c->err.code;
+  c->fd = open(c->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  return c->fd < 0 ? hf_fail_errno(&c->err, errno, "safety copy %s", c->path) : 0;
 }
 
 static int bytes(void *ctx, const void *p, size_t n) {
@@ -44,7 +51,7 @@ static int bytes(void *ctx, const void *p, size_t n) {
 
 static int cut(void *ctx HF_UNUSED) { return 0; }
 
-/* Entries of the group just read: copy the wanted ones, and what stands where a folder above a wanted one has to be. */
+/* Entries of the group just read: copy the wanted ones, and the folders above them, whose metadata comes back too, or what stands where these have to be. */
 static int lines(void *ctx, const char *p, size_t n) {
   struct copy *c = ctx;
   int r = 0;
@@ -57,7 +64,7 @@ static int lines(void *ctx, const char *p, size_t n) {
       r = hf_recipe_parse_entry(p, (size_t)(nl - p), &e, &c->err);
       if (r == 0) r = hf_unescape(&path, e.path, e.path_n, &c->err);
       if (r < 0) return r;
-      bool wanted = hf_select_wants(c->sel, path.data, path.len) || (e.kind != 'd' && hf_select_leads_to(c->sel, path.data, path.len));
+      bool wanted = hf_select_wants(c->sel, path.data, path.len) || hf_select_leads_to(c->sel, path.data, path.len);
       c->take_bulk = wanted;
       if (wanted && e.span > 0) {
         if ((uint64_t)e.at + e.span > c->group.len) return hf_fail(&c->err, HOLDFAST_E_FAILED, "an entry outside its group from the source's worker");
@@ -78,7 +85,6 @@ static int bulk_begin(void *ctx HF_UNUSED, uint64_t fixed HF_UNUSED) { return 0;
 static int bulk(void *ctx, const void *p, size_t n) {
   struct copy *c = ctx;
   if (!c->take_bulk) return 0;
-  if (c->raw) c->entries++;
   return hf_write_all(c->fd, p, n, &c->err);
 }
 
@@ -90,7 +96,15 @@ static int stream_end(void *ctx) {
   int r = c->raw ? 0 : hf_write_all(c->fd, zeros, sizeof zeros, &c->err);
   if (r == 0 && fsync(c->fd) < 0) r = hf_fail_errno(&c->err, errno, "safety copy");
   hf_closep(&c->fd);
-  return r;
+  if (r < 0) return r;
+  if (!c->raw && c->entries == 0) {
+    unlink(c->path);
+    return 0;
+  }
+  hf_undo_stream(c->u, c->name, c->raw ? "raw" : "tar", c->path);
+  hf_list_add(c->files, c->path);
+  hf_log(HF_LOG_NOTICE, "source %s: what was there is kept in %s", c->source, c->path);
+  return 0;
 }
 
 static int problem(void *ctx, const char *path, int status HF_UNUSED, const char *what) {
@@ -113,18 +127,8 @@ static int lenient_settings(const struct hf_manifest_source *m, struct hf_settin
   return 0;
 }
 
-int hf_safety_copy(struct hf_session *s, const struct hf_manifest_source *m, const struct hf_select *sel, char **path, struct hf_error *err) {
-  char now[HF_TIME_LEN];
-  hf_format_time(now, hf_wall_clock());
-  HF_CLEANUP(hf_freep) char *dir = hf_path_join(hf_state_dir(s->state), "safety");
-  int r = hf_mkdir_p(dir, 0700, err);
-  if (r < 0) return r;
-  unsigned char rnd[4];
-  char hex[sizeof rnd * 2 + 1];
-  hf_random(rnd, sizeof rnd);
-  hf_hex(hex, rnd, sizeof rnd);
-  struct copy c = {.sel = sel, .group = HF_BUF_INIT, .fd = -1};
-  c.base = hf_asprintf("%s/%s-%s-%s", dir, now, hex, m->name);
+int hf_safety_copy(struct hf_session *s HF_UNUSED, const struct hf_manifest_source *m, const struct hf_select *sel, struct hf_undo *u, struct hf_list *files, struct hf_error *err) {
+  struct copy c = {.sel = sel, .u = u, .files = files, .source = m->name, .group = HF_BUF_INIT, .fd = -1, .dir = hf_path_join(u->folder, m->name)};
   struct hf_emit emit = {.ctx = &c, .stream_begin = begin, .bytes = bytes, .cut = cut, .lines = lines, .previous = previous, .bulk_begin = bulk_begin, .bulk = bulk, .bulk_end = bulk_end, .stream_end = stream_end,
                          .problem = problem, .progress = progress};
   struct hf_settings *settings = NULL;
@@ -133,23 +137,18 @@ int hf_safety_copy(struct hf_session *s, const struct hf_manifest_source *m, con
   unsigned char key[32];
   hf_random(key, sizeof key);
   struct hf_error why = {0};
-  r = lenient_settings(m, &settings, err);
+  int r = lenient_settings(m, &settings, err);
   if (r == 0) {
     struct hf_worker_job job = {.plugin = m->plugin, .settings = settings, .instance = m->name, .user = m->user, .timeout = m->timeout, .cancel = &hf_cancel};
     r = hf_worker_backup(&job, key, -1, &emit, &counts, &state, &why);
     if (r < 0) r = hf_fail(err, r, "safety copy of source %s: %s", m->name, c.err.code ? c.err.msg : why.msg);
   }
-  if (r == 0 && c.entries > 0) {
-    *path = c.tar;
-    c.tar = NULL;
-  } else {
-    if (c.tar) unlink(c.tar);
-    if (r == 0) *path = NULL;
-  }
+  if (r == 0 && state) hf_undo_state(u, state);
   hf_settings_free(settings);
   hf_closep(&c.fd);
   hf_buf_free(&c.group);
-  free(c.tar);
-  free(c.base);
+  free(c.dir);
+  free(c.name);
+  free(c.path);
   return r;
 }

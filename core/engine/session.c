@@ -198,6 +198,12 @@ static int trust_keys(struct hf_session *s, struct hf_gpg *g, struct hf_error *e
     struct hf_error e = {0};
     if (hf_target_list(s->targets[i], "keys/", add_key_name, &names, &e) < 0) hf_log(HF_LOG_WARNING, "%s", e.msg);
   }
+  /* A repository has one host key. Another was put there by somebody, and which of them is the right one cannot be seen from here. */
+  if (!pinned && names.v.n > 1) {
+    r = hf_fail(err, HOLDFAST_E_CORRUPT, "the targets hold %zu host keys, %s and %s among them, and one of them is not this host's: say which to trust with host-key = in the manifest", names.v.n, names.v.v[0], names.v.v[1]);
+    hf_list_free(&names.v);
+    return r;
+  }
   size_t got = 0;
   for (size_t k = 0; r == 0 && k < names.v.n; k++) {
     const char *fpr = names.v.v[k];

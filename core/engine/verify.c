@@ -160,6 +160,12 @@ static void check_small(struct listing *l) {
       hf_key_secret(key, &rec->secret);
       need(l, key);
     }
+    const char *sealed = json_string_value(json_object_get(rec->extra, "host_key_object"));
+    struct hf_digest d;
+    if (sealed && strlen(sealed) == 64 && hf_digest_parse(sealed, &d)) {
+      hf_key_secret(key, &d);
+      need(l, key);
+    }
     for (size_t i = 0; i < rec->n_indexes; i++) {
       hf_key_index(key, &rec->indexes[i].sha256);
       need(l, key);

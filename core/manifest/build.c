@@ -31,7 +31,10 @@ enum {
   H_RPO,
   H_RTO,
   H_RUN_LOG_KEEP,
-  H_METRICS_FILE
+  H_METRICS_FILE,
+  H_ESCROW,
+  H_SAFETY_KEEP,
+  H_DRILL_KEEP
 };
 static const struct holdfast_setting holdfast_table[] = {
     [H_HOST] = {"host", HOLDFAST_STRING, 0, NULL, NULL, NULL},
@@ -49,6 +52,9 @@ static const struct holdfast_setting holdfast_table[] = {
     [H_RTO] = {"rto", HOLDFAST_DURATION, 0, "0", NULL, NULL},
     [H_RUN_LOG_KEEP] = {"run-log-keep", HOLDFAST_DURATION, 0, "30d", NULL, NULL},
     [H_METRICS_FILE] = {"metrics-file", HOLDFAST_PATH, 0, NULL, NULL, NULL},
+    [H_ESCROW] = {"host-key-escrow", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
+    [H_SAFETY_KEEP] = {"safety-keep", HOLDFAST_DURATION, 0, "90d", NULL, NULL},
+    [H_DRILL_KEEP] = {"drill-keep", HOLDFAST_INT, 0, "100", NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
 enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED, S_HOOK_TIMEOUT, S_RPO, S_RTO, S_HOOKS };
@@ -100,6 +106,15 @@ static const struct holdfast_setting target_table[] = {
     [T_PARALLEL] = {"parallel", HOLDFAST_INT, 0, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
+enum { C_ROLE, C_PHONE, C_EMAIL, C_PRIORITY, C_HOURS, C_NOTE };
+static const struct holdfast_setting contact_table[] = {[C_ROLE] = {"role", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                        [C_PHONE] = {"phone", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                        [C_EMAIL] = {"email", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                        [C_PRIORITY] = {"priority", HOLDFAST_INT, 0, "100", NULL, NULL},
+                                                        [C_HOURS] = {"hours", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                        [C_NOTE] = {"note", HOLDFAST_STRING, 0, NULL, NULL, NULL},
+                                                        {NULL, 0, 0, NULL, NULL, NULL}};
+
 static const char *text_of(const struct hf_settings *s, int row) {
   return s->values[row].count ? s->values[row].strings[0] : NULL;
 }
@@ -120,7 +135,7 @@ static char *dir_of(const char *file) {
 const struct holdfast_setting *hf_manifest_keys(enum hf_section_kind kind) {
   const struct holdfast_setting *const tables[] = {
       [HF_SECTION_HOLDFAST] = holdfast_table, [HF_SECTION_SOURCE] = source_table, [HF_SECTION_TARGET] = target_table,
-      [HF_SECTION_NOTIFY] = hf_notify_keys()};
+      [HF_SECTION_NOTIFY] = hf_notify_keys(), [HF_SECTION_CONTACT] = contact_table};
   return tables[kind];
 }
 
@@ -224,7 +239,7 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
     return unknown_key(
         hf_settings_nearest(set, k->key),
         "[holdfast] has host, recipients, recipient-key, host-key, state, lock-wait, checkpoint, compression, padding, "
-        "hide-recipients, include, rpo, rto, run-log-keep and metrics-file",
+        "hide-recipients, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep",
         err);
   bool list = strcmp(k->key, "recipients") == 0 || strcmp(k->key, "recipient-key") == 0 || strcmp(k->key, "include") == 0;
   const struct hf_raw_key *old = list ? NULL : earlier(raw, section, key, &old_section);
@@ -241,6 +256,8 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
     return hf_fail(err, HOLDFAST_E_CONFIG,
                    "a host's name has letters, digits, '.', '_' and '-', at most 64, not '.' or '-' first");
   if (strcmp(k->key, "compression") == 0) return check_compression(set->values[H_COMPRESSION].number, err);
+  if (strcmp(k->key, "drill-keep") == 0 && set->values[H_DRILL_KEEP].number < 1)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1; 100 is a good value");
   if (strcmp(k->key, "checkpoint") == 0 && set->values[H_CHECKPOINT].number < 1)
     return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s; 5m is a good value");
   if (strcmp(k->key, "host-key") == 0) {
@@ -286,6 +303,9 @@ static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const
   m->rto = set->values[H_RTO].number;
   m->run_log_keep = set->values[H_RUN_LOG_KEEP].number;
   m->metrics_file = dup_text(set, H_METRICS_FILE);
+  m->escrow = set->values[H_ESCROW].number != 0;
+  m->safety_keep = set->values[H_SAFETY_KEEP].number;
+  m->drill_keep = set->values[H_DRILL_KEEP].number;
   return 0;
 }
 
@@ -448,6 +468,38 @@ static int build_target(const struct hf_settings *defaults, const struct hf_raw_
   return build_way(s, common, out, err);
 }
 
+/* ---- [contact NAME] ---- */
+
+/* There is no plugin behind it. A contact that cannot be reached helps nobody. */
+static int build_contact(const struct hf_raw_section *s, struct hf_manifest_contact *out, struct hf_error *err) {
+  HF_CLEANUP(hf_settings_freep) struct hf_settings *set = hf_settings_new(contact_table);
+  for (size_t i = 0; i < s->n; i++) {
+    const struct hf_raw_key *k = &s->keys[i];
+    int r = hf_settings_knows(set, k->key) ? hf_settings_set(set, k->key, k->value, k->line, NULL, err)
+                                           : unknown_key(hf_settings_nearest(set, k->key), "a contact has role, phone, email, priority, hours and note", err);
+    if (r < 0) return hf_at(err, s, k->line, k->key);
+  }
+  int r = hf_settings_check(set, err);
+  if (r < 0) return hf_at_setting(err, s, s->line);
+  char **texts[] = {[C_ROLE] = &out->role, [C_PHONE] = &out->phone, [C_EMAIL] = &out->email, [C_HOURS] = &out->hours, [C_NOTE] = &out->note};
+  for (int i = 0; i < (int)HF_NELEM(texts); i++)
+    if (texts[i]) *texts[i] = dup_text(set, i);
+  out->priority = set->values[C_PRIORITY].number;
+  if (out->phone || out->email) return 0;
+  hf_fail(err, HOLDFAST_E_CONFIG, "missing; say how to reach the contact: phone =, email =, or both");
+  return hf_at(err, s, s->line, "phone");
+}
+
+/* By priority; those of one priority stay in the manifest's order. */
+static void sort_contacts(struct hf_manifest *m) {
+  for (size_t i = 1; i < m->n_contacts; i++)
+    for (size_t k = i; k > 0 && m->contacts[k].priority < m->contacts[k - 1].priority; k--) {
+      struct hf_manifest_contact swap = m->contacts[k];
+      m->contacts[k] = m->contacts[k - 1];
+      m->contacts[k - 1] = swap;
+    }
+}
+
 /* ---- the whole ---- */
 
 static const struct hf_raw_section *find_section(const struct hf_raw *raw, enum hf_section_kind kind, const char *name) {
@@ -472,6 +524,7 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
   m->sources = hf_allocn(raw->n, sizeof *m->sources);
   m->targets = hf_allocn(raw->n, sizeof *m->targets);
   m->notify = hf_allocn(raw->n, sizeof *m->notify);
+  m->contacts = hf_allocn(raw->n, sizeof *m->contacts);
   for (size_t i = 0; i < raw->n; i++) {
     const struct hf_raw_section *s = &raw->sections[i];
     if (s->kind == HF_SECTION_SOURCE) {
@@ -492,9 +545,14 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
       out->file = hf_strdup(s->file);
       out->line = s->line;
       r = hf_build_notify(s, out, err);
+    } else if (s->kind == HF_SECTION_CONTACT) {
+      struct hf_manifest_contact *out = &m->contacts[m->n_contacts++];
+      out->name = hf_strdup(s->name);
+      r = build_contact(s, out, err);
     }
     if (r < 0) return r;
   }
+  sort_contacts(m);
   if (m->n_sources == 0)
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [source NAME] section; at least one is needed", m->file);
   if (m->n_targets == 0)

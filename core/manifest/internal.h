@@ -20,7 +20,9 @@ typedef int (*hf_ini_fn)(void *ctx, unsigned line, const char *section, const ch
 int hf_ini_parse(const char *text, size_t n, const char *file, hf_ini_fn fn, void *ctx, struct hf_error *err);
 
 /* ---- lines to sections (manifest.c) ---- */
-enum hf_section_kind { HF_SECTION_HOLDFAST, HF_SECTION_SOURCE, HF_SECTION_TARGET, HF_SECTION_NOTIFY };
+enum hf_section_kind { HF_SECTION_HOLDFAST, HF_SECTION_SOURCE, HF_SECTION_TARGET, HF_SECTION_NOTIFY, HF_SECTION_CONTACT };
+/* "source", as in a section's header. */
+extern const char *const hf_section_words[];
 
 struct hf_raw_key {
   char *key;

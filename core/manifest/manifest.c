@@ -50,8 +50,7 @@ int hf_at(struct hf_error *err, const struct hf_raw_section *s, unsigned line, c
   return hf_prefix(err, "%s:%u: [%s] %s", s->file, line, s->title, shown);
 }
 
-/* By enum hf_section_kind. */
-static const char *const kinds[] = {"holdfast", "source", "target", "notify"};
+const char *const hf_section_words[] = {"holdfast", "source", "target", "notify", "contact", NULL}; /* by enum hf_section_kind */
 
 /* Kind and name of a header's text. */
 static int parse_title(const char *title, enum hf_section_kind *kind, char **name, struct hf_error *err) {
@@ -60,9 +59,9 @@ static int parse_title(const char *title, enum hf_section_kind *kind, char **nam
   HF_CLEANUP(hf_freep) char *word = hf_strndup(title, n);
   HF_CLEANUP(hf_freep) char *shown = hf_printable(title, strlen(title));
   const char *near = NULL;
-  for (size_t i = 0; i < HF_NELEM(kinds); i++) {
-    if (strcmp(word, kinds[i]) != 0) {
-      if (hf_nearer(word, kinds[i], &best)) near = kinds[i];
+  for (size_t i = 0; hf_section_words[i]; i++) {
+    if (strcmp(word, hf_section_words[i]) != 0) {
+      if (hf_nearer(word, hf_section_words[i], &best)) near = hf_section_words[i];
       continue;
     }
     *kind = (enum hf_section_kind)i;
@@ -77,7 +76,7 @@ static int parse_title(const char *title, enum hf_section_kind *kind, char **nam
     return 0;
   }
   if (near) return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; did you mean %s?", shown, near);
-  return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]", shown);
+  return hf_fail(err, HOLDFAST_E_CONFIG, "[%s]: unknown section; there are [holdfast], [source NAME], [target NAME], [notify NAME] and [contact NAME]", shown);
 }
 
 static int start_section(struct reading *rd, unsigned line, const char *title, struct hf_error *err) {
@@ -99,7 +98,7 @@ static int start_section(struct reading *rd, unsigned line, const char *title, s
     return r;
   }
   raw->sections = hf_realloc(raw->sections, (raw->n + 1) * sizeof *raw->sections);
-  char *shown = name ? hf_asprintf("%s %s", kinds[kind], name) : hf_strdup("holdfast");
+  char *shown = name ? hf_asprintf("%s %s", hf_section_words[kind], name) : hf_strdup("holdfast");
   raw->sections[raw->n++] = (struct hf_raw_section){kind, shown, name, hf_strdup(rd->file), line, rd->mode, 0, NULL};
   return 0;
 }
@@ -269,6 +268,16 @@ void hf_manifest_free(struct hf_manifest *m) {
   for (size_t i = 0; i < m->n_notify; i++) hf_free_notify(&m->notify[i]);
   free(m->notify);
   free(m->metrics_file);
+  for (size_t i = 0; i < m->n_contacts; i++) {
+    struct hf_manifest_contact *c = &m->contacts[i];
+    free(c->name);
+    free(c->role);
+    free(c->phone);
+    free(c->email);
+    free(c->hours);
+    free(c->note);
+  }
+  free(m->contacts);
   free(m->sources);
   free(m->targets);
   hf_list_free(&m->recipients);

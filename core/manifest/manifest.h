@@ -48,6 +48,12 @@ struct hf_manifest_target {
   unsigned line;
 };
 
+/* Somebody to be called when things are bad. Everything but name and priority may be NULL. */
+struct hf_manifest_contact {
+  char *name, *role, *phone, *email, *hours, *note;
+  int64_t priority; /* lower first; default 100 */
+};
+
 struct hf_manifest {
   char *file;              /* absolute path */
   char *host;              /* [A-Za-z0-9._-]; default: the host name */
@@ -62,14 +68,19 @@ struct hf_manifest {
   char *metrics_file;      /* absolute, or NULL: what `status` writes for Prometheus */
   size_t n_notify;
   struct hf_manifest_notify *notify;
+  bool escrow;             /* `host-key-escrow`: the host key lies in the repository for its recipients; default yes */
+  int64_t safety_keep;     /* seconds that what restores in place replaced is kept; default 90d, 0: for ever */
+  int64_t drill_keep;      /* reports of drills kept in the state folder; default 100 */
   size_t n_sources, n_targets;
   struct hf_manifest_source *sources; /* in the manifest's order */
   struct hf_manifest_target *targets;
+  size_t n_contacts;
+  struct hf_manifest_contact *contacts; /* by priority, then in the manifest's order */
 };
 
 /* Read and check file (and what it includes). On any mistake: one error "FILE:LINE: [section] key: what is wrong; what would be right"; HOLDFAST_E_CONFIG.
  * registry: where plugins come from; it must outlive the manifest.
- * Grammar: [holdfast] (first, once), [source NAME], [target NAME], [notify NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
+ * Grammar: [holdfast] (first, once), [source NAME], [target NAME], [notify NAME], [contact NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
  * a list is a repeated key, or commas in recipients; `include = GLOB` in [holdfast] is relative to the including file, files in name order, at most 8 deep.
  * A file that holds an inline secret and is readable by group or others is refused, and so is a manifest writable by others when running as root. */
 int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);

@@ -26,6 +26,8 @@ struct hf_worker_job {
   const char *user;       /* account to become, or NULL */
   int64_t timeout;        /* seconds of silence, 0 never */
   volatile int *cancel;   /* checked between messages: non-zero ends the worker; may be NULL */
+  void (*kept)(void *ctx, const char *place, const char *kept_as); /* restore in place and undo: what the plugin has replaced, kept_as NULL for nothing; may be NULL */
+  void *kept_ctx;
 };
 
 /* Backup: runs hf_tree_run in the worker and replays its events on emit, in the calling thread. previous_fd: recipe text of last time as a file (-1 none); state gets the plugin's JSON (or NULL), caller frees.
@@ -36,6 +38,10 @@ int hf_worker_backup(const struct hf_worker_job *job, const unsigned char *group
  * plugin has no such callback. */
 int hf_worker_probe(const struct hf_worker_job *job, char **message, struct hf_error *err);
 int hf_worker_verify(const struct hf_worker_job *job, const char *directory, const char *state, char **message, struct hf_error *err);
+
+/* Undo (or, with discard, remove) what a restore in place kept: items as job->kept was told them, in the order they are to be dealt with. As hf_worker_verify otherwise. */
+struct hf_worker_item { char *place, *kept_as; };
+int hf_worker_undo(const struct hf_worker_job *job, bool discard, const struct hf_worker_item *items, size_t n, char **message, struct hf_error *err);
 
 /* Restore half, driven by the core call by call. */
 struct hf_worker_restore;

@@ -68,6 +68,12 @@ static void host_problem(void *ctx, const char *path, int status, const char *me
   hf_side_send(s, &m, path, message);
 }
 
+static void host_kept(void *ctx, const char *place, const char *kept_as) {
+  struct hf_side *s = ctx;
+  struct hf_msg m = {.type = HF_MSG_KEPT, .slot = HF_WORKER_NO_SLOT};
+  hf_side_send(s, &m, place, kept_as ? kept_as : "");
+}
+
 /* ---- getting ready ---- */
 
 static int become(const char *user, struct hf_error *err) {
@@ -135,6 +141,8 @@ static void work(struct hf_side *s) {
     hf_side_restore(s);
   else if (op && strcmp(op, "verify") == 0)
     hf_side_verify(s);
+  else if (op && (strcmp(op, "undo") == 0 || strcmp(op, "discard") == 0))
+    hf_side_undo(s);
   else if (op && strcmp(op, "probe") == 0)
     hf_side_probe(s);
   else
@@ -160,7 +168,8 @@ void hf_worker_main_if(int argc, char **argv) {
                                    .log = host_log,
                                    .error = host_error,
                                    .cancelled = host_cancelled,
-                                   .problem = host_problem};
+                                   .problem = host_problem,
+                                   .kept = host_kept};
   work(s);
   hf_settings_free(s->settings);
   hf_plugin_unload(s->plugin);

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/text.h"
 #include "plugin/worker_proto.h"
 
 /* What the plugin returned as a status, its words with it. */
@@ -22,6 +23,36 @@ void hf_side_verify(struct hf_side *s) {
   int rc = p->verify ? p->verify(&s->host, s->settings->values, directory ? directory : "", state ? state : "")
                      : HOLDFAST_E_UNSUPPORTED;
   send_result(s, rc, HF_WORKER_NO_SLOT);
+}
+
+/* A text of an item, as bytes; NULL when it has none. */
+static char *item_text(const json_t *item, const char *key) {
+  const char *hex = json_string_value(json_object_get(item, key));
+  size_t n = hex ? strlen(hex) / 2 : 0;
+  char *text = hex ? hf_alloc(n + 1) : NULL;
+  if (text && !hf_unhex(text, hex, n)) text[0] = 0;
+  return text;
+}
+
+void hf_side_undo(struct hf_side *s) {
+  const struct holdfast_source_plugin *p = &s->plugin->source;
+  const json_t *all = json_object_get(s->job, "items"), *item;
+  bool discard = strcmp(json_string_value(json_object_get(s->job, "op")), "discard") == 0;
+  size_t n = json_array_size(all), i;
+  struct hf_worker_item *items = hf_allocn(n + 1, sizeof *items);
+  struct holdfast_kept *shown = hf_allocn(n + 1, sizeof *shown);
+  json_array_foreach(all, i, item) {
+    items[i] = (struct hf_worker_item){item_text(item, "place"), item_text(item, "kept_as")};
+    shown[i] = (struct holdfast_kept){items[i].place ? items[i].place : "", items[i].kept_as};
+  }
+  int (*fn)(const struct holdfast_host *, const struct holdfast_value *, const struct holdfast_kept *, size_t) = discard ? p->discard : p->undo;
+  send_result(s, fn ? fn(&s->host, s->settings->values, shown, n) : HOLDFAST_E_UNSUPPORTED, HF_WORKER_NO_SLOT);
+  for (i = 0; i < n; i++) {
+    free(items[i].place);
+    free(items[i].kept_as);
+  }
+  free(items);
+  free(shown);
 }
 
 /* One call of the restore half. A plugin may have only some of it. */

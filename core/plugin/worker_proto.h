@@ -48,7 +48,8 @@ enum hf_msg_type {
   /* from the worker, always */
   HF_MSG_PROBLEM = 200, /* status, text: path, text2: what */
   HF_MSG_LOG,           /* status: level, text */
-  HF_MSG_RESULT /* of the job or one restore call: status, text: message or folder, slot: handed back, v: counts */
+  HF_MSG_RESULT,        /* of the job or one restore call: status, text: message or folder, slot: handed back, v: counts */
+  HF_MSG_KEPT           /* text: place, text2: kept as, "" for nothing */
 };
 
 struct hf_msg {
@@ -123,5 +124,6 @@ void hf_side_backup(struct hf_side *s);
 void hf_side_restore(struct hf_side *s);
 void hf_side_probe(struct hf_side *s);
 void hf_side_verify(struct hf_side *s);
+void hf_side_undo(struct hf_side *s);
 
 #endif

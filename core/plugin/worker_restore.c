@@ -11,6 +11,10 @@ static int answer(struct hf_worker *w, struct hf_msg *m, struct hf_error *err) {
     int rc = hf_worker_receive(w, m, err);
     if (rc != 0) return rc;
     if (m->type == HF_MSG_RESULT) return 0;
+    if (m->type == HF_MSG_KEPT) {
+      if (w->job->kept) w->job->kept(w->job->kept_ctx, m->text, m->text2_n ? hf_msg_text2(m) : NULL);
+      continue;
+    }
     if (m->type != HF_MSG_PROBLEM) return hf_worker_nonsense(w, "not an answer", err);
     hf_log(HF_LOG_WARNING, "source %s: %s: %s", w->job->instance, m->text, hf_msg_text2(m));
   }
@@ -54,6 +58,21 @@ int hf_worker_verify(const struct hf_worker_job *job, const char *directory, con
   hf_job_add(extra, "directory", directory);
   hf_job_add(extra, "state", state ? state : "");
   return ask(job, "verify", extra, message, err);
+}
+
+int hf_worker_undo(const struct hf_worker_job *job, bool discard, const struct hf_worker_item *items, size_t n, char **message, struct hf_error *err) {
+  const struct holdfast_source_plugin *p = &job->plugin->source;
+  *message = NULL;
+  if (discard ? !p->discard : !p->undo) return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "the plugin %s cannot do that", job->plugin->head->name);
+  json_t *extra = json_object(), *all = json_array();
+  for (size_t i = 0; i < n; i++) {
+    json_t *o = json_object();
+    hf_job_add(o, "place", items[i].place);
+    hf_job_add(o, "kept_as", items[i].kept_as);
+    json_array_append_new(all, o);
+  }
+  json_object_set_new(extra, "items", all);
+  return ask(job, discard ? "discard" : "undo", extra, message, err);
 }
 
 /* ---- restore ---- */

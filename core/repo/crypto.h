@@ -27,6 +27,10 @@ void hf_gpg_closep(struct hf_gpg **g);
 int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct hf_error *err);
 /* ASCII-armored public key. */
 int hf_gpg_export(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err);
+/* A key made by hf_gpg_make_host_key with its secret half, armored, appended. The caller wipes it. */
+int hf_gpg_export_secret(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err);
+/* The way back, into a home given by path. HOLDFAST_E_CORRUPT when it is not exactly the key fpr with its secret half. */
+int hf_gpg_import_secret(struct hf_gpg *g, const void *p, size_t n, const char *fpr, struct hf_error *err);
 /* Import public keys from bytes; their fingerprints are appended to fprs. Secret key material in there is refused. */
 int hf_gpg_import(struct hf_gpg *g, const void *p, size_t n, struct hf_list *fprs, struct hf_error *err);
 /* Find the one key that spec (fingerprint, long key id, e-mail, part of a user id) names. None: HOLDFAST_E_NOT_FOUND; several: HOLDFAST_E_CONFIG listing them. */

@@ -33,21 +33,44 @@ int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct h
   return 0;
 }
 
-int hf_gpg_export(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err) {
+static int export(struct hf_gpg *g, const char *fpr, gpgme_export_mode_t mode, struct hf_buf *out, struct hf_error *err) {
   HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
   int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   gpgme_set_armor(l.c, 1);
   gpgme_error_t e = gpgme_data_new(&d);
-  if (!e) e = gpgme_op_export(l.c, fpr, GPGME_EXPORT_MODE_MINIMAL, d);
+  if (!e) e = gpgme_op_export(l.c, fpr, mode, d);
   if (e) return hf_gpg_fail(err, e, "cannot export key %s", fpr);
   size_t n = 0;
   char *p = gpgme_data_release_and_get_mem(d, &n);
   d = NULL;
   if (n) hf_buf_add(out, p, n);
+  if (n && mode & GPGME_EXPORT_MODE_SECRET) hf_wipe(p, n);
   gpgme_free(p);
-  return n ? 0 : hf_fail(err, HOLDFAST_E_NOT_FOUND, "no public key %s to export", fpr);
+  return n ? 0 : hf_fail(err, HOLDFAST_E_NOT_FOUND, "no %s key %s to export", mode & GPGME_EXPORT_MODE_SECRET ? "secret" : "public", fpr);
+}
+
+int hf_gpg_export(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err) { return export(g, fpr, GPGME_EXPORT_MODE_MINIMAL, out, err); }
+
+int hf_gpg_export_secret(struct hf_gpg *g, const char *fpr, struct hf_buf *out, struct hf_error *err) {
+  hf_gpg_uses_agent(g);
+  return export(g, fpr, GPGME_EXPORT_MODE_SECRET, out, err);
+}
+
+int hf_gpg_import_secret(struct hf_gpg *g, const void *p, size_t n, const char *fpr, struct hf_error *err) {
+  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
+  HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
+  int r = hf_gpg_lend(g, g->home, &l, err);
+  if (r < 0) return r;
+  hf_gpg_uses_agent(g);
+  gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
+  if (!e) e = gpgme_op_import(l.c, d);
+  if (e) return hf_gpg_fail(err, e, "cannot import the host key");
+  gpgme_import_result_t res = gpgme_op_import_result(l.c);
+  for (gpgme_import_status_t i = res ? res->imports : NULL; i; i = i->next)
+    if (i->result || !i->fpr || strcmp(i->fpr, fpr) != 0) return hf_fail(err, HOLDFAST_E_CORRUPT, "what was to be the host key %s holds key %s", fpr, i->fpr ? i->fpr : "?");
+  return hf_gpg_has_secret(g, fpr) ? 0 : hf_fail(err, HOLDFAST_E_CORRUPT, "what was to be the host key %s has no secret half", fpr);
 }
 
 /* What is in there, before any of it reaches a keyring: nothing secret may. */

@@ -66,6 +66,8 @@ for key in "$repo"/keys/*.asc; do
   host_keys="$host_keys $fpr"
 done
 [ -n "$host_keys" ] || die "no host key in $repo/keys to check signatures with${pinned:+ (only$pinned would do)}"
+# A repository has one host key: another was put there by somebody.
+case $pinned$host_keys in " "*" "*) [ -n "$pinned" ] || die "keys/ holds several host keys:$host_keys; say with -k which is the one you noted down" ;; esac
 [ -n "$pinned" ] || say "records are accepted when signed by:$host_keys (compare this with the fingerprint you noted; -k pins it)"
 
 # --- one object of metadata: digest, decrypt, verify. open_meta FILE DIGEST RESULT

@@ -168,6 +168,7 @@ void hf_xworker_put(struct hf_extract *x, struct hf_xworker *w) {
   x->counts.links += w->counts.links;
   x->counts.others += w->counts.others;
   x->counts.bytes += w->counts.bytes;
+  x->counts.checked += w->counts.checked;
   w->next = x->idle;
   x->idle = w;
   pthread_mutex_unlock(&x->lock);

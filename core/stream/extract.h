@@ -20,6 +20,7 @@ struct hf_extract_options {
   bool replace;       /* in place: existing entries are replaced, each by an atomic rename once it is complete; otherwise an existing entry is a problem */
   bool owner;         /* set uid/gid (needs root; names first, ids where the name is unknown, unless numeric) */
   bool numeric;
+  bool verify;        /* read back every file at the end and compare it with what was written; what differs is a problem, and lost */
   bool sync;          /* fsync what was written before finish returns (syncfs) */
   const char *spool_dir; /* where the spool file goes */
   /* Which path an entry goes to: 1 and *to (cleared before) filled, or 0: leave it out. NULL: every entry to its own path. path is not NUL-safe beyond n. Called from several threads. */
@@ -29,7 +30,7 @@ struct hf_extract_options {
   void *ctx;
 };
 
-struct hf_extract_counts { uint64_t files, folders, links, others, bytes; };
+struct hf_extract_counts { uint64_t files, folders, links, others, bytes, checked /* bytes read back and found right */; };
 
 struct hf_extract;
 int hf_extract_open(const struct hf_extract_options *o, struct hf_extract **out, struct hf_error *err);

@@ -79,8 +79,9 @@ static int failed(struct hf_extract *x, const struct hf_xmeta *m, int errnum, co
   return hf_xproblem_errno(x, m, true, errnum, err, "%s", doing);
 }
 
-/* The data of the entry libarchive is at. 0, or the errno; EBADMSG for what is wrong with the bytes. */
-static int copy_data(struct archive *a, int fd, uint64_t size) {
+/* The data of the entry libarchive is at. 0, or the errno; EBADMSG for what is wrong with the bytes. *over negative: the restore is over. */
+static int copy_data(struct hf_extract *x, const struct hf_xmeta *m, struct archive *a, int fd, int *over, struct hf_error *err) {
+  const uint64_t size = m->size;
   const void *p;
   size_t n;
   la_int64_t off;
@@ -91,6 +92,8 @@ static int copy_data(struct archive *a, int fd, uint64_t size) {
     if (rc < ARCHIVE_WARN || off < 0 || (uint64_t)off > size || n > size - (uint64_t)off) return EBADMSG;
     const char *b = p;
     uint64_t to = (uint64_t)off;
+    *over = hf_xcheck_note(x, m, to, p, n, err);
+    if (*over < 0) return 0;
     while (n > 0) {
       ssize_t done = to == at ? write(fd, b, n) : pwrite(fd, b, n, (off_t)to);
       if (done < 0 && errno == EINTR) continue;
@@ -112,17 +115,18 @@ static int make_file(struct hf_extract *x, struct hf_xworker *w, struct hf_xdir 
   uint32_t create_mode = hf_xmeta_create_mode(x, m);
   int fd = openat(d->fd, at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, create_mode);
   if (fd < 0) return failed(x, m, errno, "cannot make the file", err);
-  int why = copy_data(a, fd, m->size);
+  int rc = 0, why = copy_data(x, m, a, fd, &rc, err);
   if (why == 0) hf_xmeta_apply_fd(x, d, fd, m, true, create_mode);
   if (close(fd) < 0 && why == 0) why = errno;
-  if (why != 0) {
+  if (why != 0 || rc < 0) {
     unlinkat(d->fd, at, 0);
+    if (rc < 0) return rc;
     if (why != EBADMSG) return failed(x, m, why, "cannot write the file", err);
     const char *text = archive_error_string(a);
     hf_xproblem(x, m, true, "the tar bytes are damaged: %s", text ? text : "data outside the file");
     return 0;
   }
-  int rc = hf_xplace_end(x, d, at, name, m, err);
+  rc = hf_xplace_end(x, d, at, name, m, err);
   if (rc > 0) {
     w->counts.files++;
     w->counts.bytes += m->size;

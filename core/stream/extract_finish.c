@@ -110,7 +110,7 @@ static int all(struct hf_extract *x, struct hf_xworker *w, struct hf_error *err)
   if ((rc = each(x, w, s->fixed[HF_XL_HARDLINK], make_hardlink, err)) < 0) return rc;
   for (size_t depth = s->folders_n; depth-- > 0;)
     if ((rc = each(x, w, s->folders[depth], finish_folder, err)) < 0) return rc;
-  return 0;
+  return x->o.verify ? hf_xcheck_all(x, w, err) : 0;
 }
 
 int hf_extract_finish(struct hf_extract *x, struct hf_extract_counts *counts, struct hf_error *err) {

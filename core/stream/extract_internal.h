@@ -40,7 +40,7 @@ struct hf_xmeta {
 
 /* ---- what waits: records in an unlinked file, chained backwards per list, so that nothing of it is kept in memory ---- */
 
-enum hf_xlist { HF_XL_LARGE, HF_XL_TEMP, HF_XL_SYMLINK, HF_XL_HARDLINK, HF_XL_RETRY, HF_XL_FIXED };
+enum hf_xlist { HF_XL_LARGE, HF_XL_TEMP, HF_XL_SYMLINK, HF_XL_HARDLINK, HF_XL_RETRY, HF_XL_CHECK, HF_XL_FIXED };
 
 struct hf_xspool {
   int fd;
@@ -237,6 +237,12 @@ int hf_xslice(struct hf_extract *x, struct hf_xworker *w, const void *tar, size_
 struct archive *hf_xarchive(struct hf_xscan *s, struct hf_error *err);
 /* A record for the end; takes the lock. */
 int hf_xwait(struct hf_extract *x, enum hf_xlist list, const struct hf_xmeta *m, struct hf_error *err);
+
+/* ---- reading back (extract_check.c) ---- */
+
+/* The n bytes at p have been written to the file m at off: to be looked for there at the end, if that is wanted. */
+int hf_xcheck_note(struct hf_extract *x, const struct hf_xmeta *m, uint64_t off, const void *p, size_t n, struct hf_error *err);
+int hf_xcheck_all(struct hf_extract *x, struct hf_xworker *w, struct hf_error *err);
 
 /* ---- large files ---- */
 

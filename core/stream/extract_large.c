@@ -63,6 +63,8 @@ void hf_xlarge_forget(struct hf_xworker *w) {
 /* Write, or the restore is over. What fails for this file alone is told once, and counts as done. */
 static int write_at(struct hf_extract *x, const struct hf_xmeta *m, int fd, uint64_t off, const void *p, size_t n, struct hf_error *err) {
   const char *b = p;
+  const uint64_t start = off;
+  const size_t all = n;
   while (n > 0) {
     ssize_t done = off > INT64_MAX ? (errno = EFBIG, -1) : pwrite(fd, b, n, (off_t)off);
     if (done < 0 && errno == EINTR) continue;
@@ -75,7 +77,7 @@ static int write_at(struct hf_extract *x, const struct hf_xmeta *m, int fd, uint
     off += (uint64_t)done;
     n -= (size_t)done;
   }
-  return 0;
+  return hf_xcheck_note(x, m, start, p, all, err);
 }
 
 int hf_extract_data(struct hf_extract *x, const char *path, size_t path_n, uint64_t off, const void *p, size_t n, struct hf_error *err) {

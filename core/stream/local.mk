@@ -4,6 +4,7 @@ libcore_a_SOURCES += \
 	core/stream/extract.c \
 	core/stream/extract.h \
 	core/stream/extract_acl.c \
+	core/stream/extract_check.c \
 	core/stream/extract_dirs.c \
 	core/stream/extract_entry.c \
 	core/stream/extract_finish.c \

@@ -3,7 +3,9 @@
 noinst_LTLIBRARIES += plugins/common/libhfp.la
 plugins_common_libhfp_la_SOURCES = \
   plugins/common/child.c \
-  plugins/common/child.h
+  plugins/common/child.h \
+  plugins/common/kept.c \
+  plugins/common/kept.h
 plugins_common_libhfp_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 plugins_common_libhfp_la_CFLAGS = $(PLUGIN_CFLAGS)
 

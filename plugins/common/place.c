@@ -234,6 +234,69 @@ int hfp_place_put(struct hfp_place *p, const struct hfp_place_rules *rules) {
   return rc;
 }
 
+/* ---- undo ---- */
+
+/* The folder's place and metadata, below the safety folder. */
+static int keep_folder(struct hfp_place *p, const char *path) {
+  char to[PATH_MAX];
+  if (snprintf(to, sizeof to, "%s%s", p->keep, path) >= (int)sizeof to) return -ENAMETOOLONG;
+  int rc = make_folders(to);
+  p->kept = true;
+  return rc == 0 ? hfp_copy_metadata(path, to) : rc;
+}
+
+static int back_one(struct hfp_place *p, const struct holdfast_kept *item) {
+  struct stat now, then;
+  bool there = lstat(item->place, &now) == 0;
+  if (!there && errno != ENOENT && errno != ENOTDIR) return -errno;
+  if (item->kept_as && lstat(item->kept_as, &then) != 0) return -errno;
+  if (!item->kept_as && (!there || S_ISDIR(now.st_mode))) return 0; /* a folder: later, when it is sure */
+  if (item->kept_as && S_ISDIR(then.st_mode)) {
+    int rc = there ? 0 : note(p, item->place, false, true);
+    if (rc == 0 && !there && mkdir(item->place, 0700) != 0) rc = -errno;
+    return rc == 0 && !there ? hfp_copy_metadata(item->kept_as, item->place) : rc;
+  }
+  if (there && S_ISDIR(now.st_mode)) return -EISDIR;
+  int rc = there ? keep(p, item->place) : 0;
+  if (rc == 0) rc = note(p, item->place, there, false);
+  if (rc == 0 && item->kept_as) return hfp_copy(item->kept_as, item->place);
+  return rc == 0 && unlink(item->place) != 0 ? -errno : rc;
+}
+
+int hfp_place_back(struct hfp_place *p, const struct holdfast_kept *items, size_t n) {
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < n; i++) {
+    int e = back_one(p, &items[i]);
+    if (e == -ENOENT && items[i].kept_as) rc = holdfast_fail(p->host, HOLDFAST_E_NOT_FOUND, "%s: what was kept as %s is not there any more", items[i].place, items[i].kept_as);
+    else if (e < 0) rc = hfp_fail_errno(p->host, e, items[i].place);
+  }
+  if (rc == 0) return HOLDFAST_OK;
+  char which[PATH_MAX] = "";
+  int e = undo(p, which);
+  if (e < 0) hfp_log(p->host, HOLDFAST_LOG_WARNING, "%s could not be put back (%s); what was there is in %s", which, strerror(-e), p->keep);
+  return rc;
+}
+
+void hfp_place_back_folders(struct hfp_place *p, const struct holdfast_kept *items, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    struct stat st;
+    if (items[i].kept_as || lstat(items[i].place, &st) != 0 || !S_ISDIR(st.st_mode)) continue;
+    int e = keep_folder(p, items[i].place);
+    if (e == 0 && rmdir(items[i].place) != 0) e = -errno;
+    if (e == 0) e = note(p, items[i].place, true, false);
+    if (e < 0) hfp_log(p->host, HOLDFAST_LOG_NOTICE, "%s was not there before the restore, and stays: %s", items[i].place, strerror(-e));
+  }
+}
+
+void hfp_place_tell(const struct hfp_place *p) {
+  if (!p->host->kept) return;
+  for (size_t i = 0; i < p->n; i++) {
+    char from[PATH_MAX];
+    snprintf(from, sizeof from, "%s%s", p->keep, p->v[i].path);
+    p->host->kept(p->host->ctx, p->v[i].path, p->v[i].had ? from : NULL);
+  }
+}
+
 void hfp_place_free(struct hfp_place *p) {
   if (!p) return;
   if (p->stage) hfp_remove_tree(p->stage);

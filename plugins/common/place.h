@@ -41,6 +41,12 @@ int hfp_place_tree(const struct holdfast_host *host, const char *directory, cons
 int hfp_place_put(struct hfp_place *p, const struct hfp_place_rules *rules);
 /* As it was before hfp_place_put. On an error the message says what could not be put back, and where it is kept. */
 int hfp_place_undo(struct hfp_place *p);
+/* For undo: put back what an earlier hfp_place_put kept, and keep what is there now; files that were new go away. On an error everything has been put back. hfp_place_undo takes it back. */
+int hfp_place_back(struct hfp_place *p, const struct holdfast_kept *items, size_t n);
+/* When it is sure: folders that were new, and are empty, go away too. Cannot be taken back but by another undo. */
+void hfp_place_back_folders(struct hfp_place *p, const struct holdfast_kept *items, size_t n);
+/* Tell the host of everything that was replaced or made, for undo. Once all is well. */
+void hfp_place_tell(const struct hfp_place *p);
 /* Where the files that were replaced are, NULL when none was. Valid until hfp_place_free. */
 const char *hfp_place_kept(const struct hfp_place *p);
 void hfp_place_free(struct hfp_place *p);

@@ -127,4 +127,5 @@ const struct holdfast_source_plugin hf_files_engine = {
   .restore_finish = hf_files_restore_finish,
   .restore_close = hf_files_restore_close,
   .verify = hf_files_verify,
+  .features = HOLDFAST_VERIFIES_IN_PLACE,
 };

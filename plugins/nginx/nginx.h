@@ -71,6 +71,7 @@ int hf_nginx_restore_open(const struct holdfast_host *host, const struct holdfas
 int hf_nginx_restore_tree(void *handle, const char *stream, char *dir, size_t cap);
 int hf_nginx_restore_finish(void *handle, int complete);
 void hf_nginx_restore_close(void *handle);
+int hf_nginx_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 int hf_nginx_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 #endif

@@ -165,6 +165,7 @@ static const struct holdfast_source_plugin plugin = {
   .restore_close = hf_nginx_restore_close,
   .verify = hf_nginx_verify,
   .features = HOLDFAST_KEEPS_SAFETY,
+  .undo = hf_nginx_undo,
 };
 
 HOLDFAST_SOURCE_PLUGIN(plugin)

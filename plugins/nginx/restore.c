@@ -120,6 +120,20 @@ static bool says_not_running(const char *words) {
   return strstr(words, "invalid PID number") || strstr(words, "failed (3:") || (strstr(words, "open()") && strstr(words, "failed (2:"));
 }
 
+/* Tell a running server. */
+static int reload(struct restore *r) {
+  struct caught c;
+  if (!r->values[HF_NGINX_RELOAD].number) return HOLDFAST_OK;
+  int rc = hf_nginx_run(catcher(r->host, &c), r->values, HF_NGINX_RELOAD_NOW, NULL, false, NULL, NULL);
+  if (rc < 0 && says_not_running(c.words)) {
+    hfp_log(r->host, HOLDFAST_LOG_NOTICE, "nginx is not running: it loads the configuration when it is started");
+    return HOLDFAST_OK;
+  }
+  if (rc < 0) return holdfast_fail(r->host, rc, "the configuration is in place and passed its test, but nginx did not load it: %s", c.words);
+  hfp_log(r->host, HOLDFAST_LOG_NOTICE, "nginx has been told to load the configuration");
+  return HOLDFAST_OK;
+}
+
 static int in_place(struct restore *r) {
   bool test = has_config(r);
   int rc = test ? test_staged(r) : HOLDFAST_OK;
@@ -128,16 +142,27 @@ static int in_place(struct restore *r) {
   if (rc == 0 && test) rc = test_placed(r);
   if (rc < 0) return rc;
   if (hfp_place_kept(r->place)) hfp_log(r->host, HOLDFAST_LOG_NOTICE, "what was replaced is kept in %s", hfp_place_kept(r->place));
-  if (!test || !r->values[HF_NGINX_RELOAD].number) return HOLDFAST_OK;
-  struct caught c;
-  rc = hf_nginx_run(catcher(r->host, &c), r->values, HF_NGINX_RELOAD_NOW, NULL, false, NULL, NULL);
-  if (rc < 0 && says_not_running(c.words)) {
-    hfp_log(r->host, HOLDFAST_LOG_NOTICE, "nginx is not running: it loads the configuration when it is started");
-    return HOLDFAST_OK;
+  hfp_place_tell(r->place);
+  return test ? reload(r) : HOLDFAST_OK;
+}
+
+int hf_nginx_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  struct restore r = {.host = host, .values = values};
+  int rc = hfp_place_begin(host, values[HF_NGINX_SAFETY].strings[0], &r.place);
+  if (rc < 0) return rc;
+  bool had = has_config(&r);
+  rc = hfp_place_back(r.place, items, n);
+  /* Keys alone, or no configuration any more: nothing to test. */
+  bool test = rc == 0 && had && has_config(&r);
+  if (rc == 0 && test) rc = test_placed(&r);
+  if (rc == 0) {
+    hfp_place_back_folders(r.place, items, n);
+    hfp_place_tell(r.place);
+    if (hfp_place_kept(r.place)) hfp_log(host, HOLDFAST_LOG_NOTICE, "what was replaced is kept in %s", hfp_place_kept(r.place));
   }
-  if (rc < 0) return holdfast_fail(r->host, rc, "the configuration is restored and passed its test, but nginx did not load it: %s", c.words);
-  hfp_log(r->host, HOLDFAST_LOG_NOTICE, "nginx has been told to load the configuration");
-  return HOLDFAST_OK;
+  if (rc == 0 && test) rc = reload(&r);
+  hfp_place_free(r.place);
+  return rc;
 }
 
 int hf_nginx_restore_finish(void *handle, int complete) {

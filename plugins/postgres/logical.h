@@ -66,6 +66,8 @@ int hf_pg_logical_restore_write(void *handle, const void *buf, size_t n);
 int hf_pg_logical_restore_end(void *handle);
 int hf_pg_logical_restore_finish(void *handle, int complete);
 void hf_pg_logical_restore_close(void *handle);
+int hf_pg_logical_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
+int hf_pg_logical_discard(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 int hf_pg_logical_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 /* The state of a logical backup: 1 and *out (the caller's), 0 when there is none, negative when it is damaged or of another version. */

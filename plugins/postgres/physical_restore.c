@@ -7,6 +7,7 @@
  *   In place:     DATADIR.holdfast-new becomes DATADIR, what was there stays as DATADIR.before-TIME; of a tablespace the server's own folder below its
  *                 location (PG_15_...) is changed in the same way, so that a location may be a mount point. On failure all is put back.
  */
+#include "../common/kept.h"
 #include "physical_restore.h"
 #include "state.h"
 #include "unpack.h"
@@ -347,8 +348,11 @@ static int move_all(struct restore *r) {
     while (n-- > 0) hf_pg_place_back(&r->parts[n]->place, r->host);
     return rc;
   }
-  for (size_t i = 0; i < r->n_parts; i++)
-    if (r->parts[i]->place.kept) hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "what was in %s is now in %s", r->parts[i]->place.to, r->parts[i]->place.aside);
+  for (size_t i = 0; i < r->n_parts; i++) {
+    const struct hf_pg_place *w = &r->parts[i]->place;
+    if (w->kept) hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "what was in %s is now in %s", w->to, w->aside);
+    if (w->to && r->in_place && r->host->kept) r->host->kept(r->host->ctx, w->to, w->kept ? w->aside : NULL);
+  }
   return 0;
 }
 
@@ -368,6 +372,15 @@ int hf_pg_physical_restore_finish(void *handle, int complete) {
   if (rc == 0) rc = audit(r, base);
   if (rc == 0) rc = map_spaces(r, base);
   if (rc == 0) rc = move_all(r);
+  return rc;
+}
+
+int hf_pg_physical_undo(const struct holdfast_host *host, const struct holdfast_kept *items, size_t n) {
+  int rc = 0;
+  /* Places of tablespaces have no postmaster.pid, and pass. */
+  for (size_t i = 0; rc == 0 && i < n; i++) rc = hf_pg_not_running(host, items[i].place);
+  if (rc == 0) rc = hfp_put_back(host, items, n);
+  if (rc == 0) hf_pg_log(host, HOLDFAST_LOG_NOTICE, "the data directory is what it was before: start the server");
   return rc;
 }
 

@@ -15,6 +15,7 @@ int hf_pg_physical_restore_end(void *handle);
 int hf_pg_physical_restore_finish(void *handle, int complete);
 void hf_pg_physical_restore_close(void *handle);
 /* physical_verify.c */
+int hf_pg_physical_undo(const struct holdfast_host *host, const struct holdfast_kept *items, size_t n);
 int hf_pg_physical_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 #endif

@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "logical.h"
+#include "physical_restore.h"
 #include "postgres.h"
 
 #include <stdlib.h>
@@ -177,6 +179,11 @@ static void restore_close(void *handle) {
   free(p);
 }
 
+/* What is no file is a database. */
+static int undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  return n > 0 && items[0].place[0] == '/' ? hf_pg_physical_undo(host, items, n) : hf_pg_logical_undo(host, values, items, n);
+}
+
 static int verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state) {
   return mode_of_state(values, state)->verify(host, values, directory, state);
 }
@@ -207,6 +214,8 @@ static const struct holdfast_source_plugin plugin = {
   .restore_close = restore_close,
   .verify = verify,
   .features = HOLDFAST_KEEPS_SAFETY,
+  .undo = undo,
+  .discard = hf_pg_logical_discard,
 };
 
 HOLDFAST_SOURCE_PLUGIN(plugin)

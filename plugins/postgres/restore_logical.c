@@ -90,6 +90,33 @@ static int exists(struct restore *r, const char *name, char oid[16], bool *marke
   return rc;
 }
 
+/* NAME and a suffix, cut so that PostgreSQL keeps the whole suffix, never within a character. */
+static char *beside(const char *name, const char *suffix) {
+  size_t n = strlen(name), room = 63 - strlen(suffix);
+  if (n > room)
+    for (n = room; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;) n--;
+  return hf_pg_format("%.*s%s", (int)n, name, suffix);
+}
+
+/* What the database is to be called from now on: a name that is free, also when the second is the same. */
+static int aside_name(struct restore *r, const char *name, char **out) {
+  char suffix[40], oid[16];
+  time_t t = time(NULL);
+  struct tm tm;
+  gmtime_r(&t, &tm);
+  size_t n = strftime(suffix, sizeof suffix, "_before_%Y%m%d_%H%M%S", &tm);
+  for (int i = 1; i < 1000; i++) {
+    if (i > 1) snprintf(suffix + n, sizeof suffix - n, "_%d", i);
+    *out = beside(name, suffix);
+    int rc = *out ? exists(r, *out, oid, NULL) : hf_pg_no_memory(r->host);
+    if (rc == 0) return 0;
+    free(*out);
+    *out = NULL;
+    if (rc < 0) return rc;
+  }
+  return words(r, "no free name for what is there", HOLDFAST_E_EXISTS, name);
+}
+
 /* Is there nothing in it that somebody made? */
 static int is_empty(struct restore *r, const char *name, bool *empty) {
   static const char sql[] = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace) "
@@ -120,23 +147,6 @@ static int check_sessions(struct restore *r, const char *name) {
   return rc;
 }
 
-/* NAME and a suffix, cut so that PostgreSQL keeps the whole suffix, never within a character. */
-static char *beside(const char *name, const char *suffix) {
-  size_t n = strlen(name), room = 63 - strlen(suffix);
-  if (n > room)
-    for (n = room; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;) n--;
-  return hf_pg_format("%.*s%s", (int)n, name, suffix);
-}
-
-static char *aside_name(const char *name) {
-  char suffix[40];
-  time_t t = time(NULL);
-  struct tm tm;
-  gmtime_r(&t, &tm);
-  strftime(suffix, sizeof suffix, "_before_%Y%m%d_%H%M%S", &tm);
-  return beside(name, suffix);
-}
-
 /* What stands where the database is to go? */
 static int look_at_old(struct restore *r, struct target *t) {
   char oid[16];
@@ -148,7 +158,7 @@ static int look_at_old(struct restore *r, struct target *t) {
   if (rc == 0) rc = is_empty(r, t->name, &t->empty);
   if (rc == 0 && !t->empty && !hf_pg_bool(r->values, HF_PG_REPLACE))
     return words(r, "there is a database of this name that is not empty: set replace = yes, or restore-database = ANOTHER-NAME", HOLDFAST_E_EXISTS, t->name);
-  if (rc == 0 && !(t->aside = aside_name(t->name))) rc = hf_pg_no_memory(r->host);
+  if (rc == 0) rc = aside_name(r, t->name, &t->aside);
   return rc;
 }
 
@@ -336,7 +346,7 @@ static int swap(struct restore *r) {
   for (size_t i = 0; rc == 0 && i < r->n; i++) {
     struct target *t = &r->targets[i];
     if (t->aside) rc = forced ? rename_forced(r, t->name, t->aside) : rename_database(r, t->name, t->aside);
-    if (rc == 0) rc = rename_database(r, t->staging, t->name);
+    if (rc == 0 && t->staging) rc = rename_database(r, t->staging, t->name);
   }
   if (rc == 0) return hf_pg_query(r->host, r->conn, "cannot commit the renaming", "COMMIT", 0, NULL, NULL);
   PQclear(PQexec(r->conn, "ROLLBACK"));
@@ -358,7 +368,17 @@ static void drop(struct restore *r, const char *name) {
   free(sql);
 }
 
+#define DATABASE "database:" /* in front of names, for undo */
+
+static void tell_kept(struct restore *r, const char *name, const char *aside) {
+  char *place = hf_pg_format(DATABASE "%s", name), *kept_as = aside ? hf_pg_format(DATABASE "%s", aside) : NULL;
+  if (r->host->kept && place && (!aside || kept_as)) r->host->kept(r->host->ctx, place, kept_as);
+  free(place);
+  free(kept_as);
+}
+
 static void tell(struct restore *r, const struct target *t) {
+  tell_kept(r, t->name, t->empty ? NULL : t->aside);
   if (t->aside && t->empty) drop(r, t->aside);
   if (t->aside && !t->empty)
     hf_pg_log(r->host, HOLDFAST_LOG_NOTICE, "database %s is restored; what it was before is kept as database %s: drop it when it is not needed any more",
@@ -382,6 +402,64 @@ int hf_pg_logical_restore_finish(void *handle, int complete) {
     r->targets[i].made = false;
     tell(r, &r->targets[i]);
   }
+  return rc;
+}
+
+/* ---- undo ---- */
+
+/* What an item names, or NULL with a message. */
+static const char *database_of(struct restore *r, const char *text) {
+  if (strncmp(text, DATABASE, sizeof DATABASE - 1) == 0) return text + sizeof DATABASE - 1;
+  holdfast_fail(r->host, HOLDFAST_E_CORRUPT, "%s: is no database", text);
+  return NULL;
+}
+
+/* A database that was replaced, as a target: what is kept is what was restored then. */
+static int target_of(struct restore *r, const struct holdfast_kept *item, struct target *t) {
+  char oid[16];
+  const char *name = database_of(r, item->place), *kept = item->kept_as ? database_of(r, item->kept_as) : NULL;
+  if (!name || (item->kept_as && !kept)) return HOLDFAST_E_CORRUPT;
+  t->name = strdup(name);
+  t->staging = kept ? strdup(kept) : NULL;
+  if (!t->name || (kept && !t->staging)) return hf_pg_no_memory(r->host);
+  int rc = kept ? exists(r, kept, oid, NULL) : 1;
+  if (rc == 0) return words(r, "what was kept is not there any more", HOLDFAST_E_NOT_FOUND, kept);
+  if (rc == 1) rc = exists(r, name, oid, NULL);
+  if (rc == 1) rc = aside_name(r, name, &t->aside);
+  if (rc == 0 && t->aside) rc = control(r, name);
+  if (rc == 0 && t->aside && !hf_pg_bool(r->values, HF_PG_DISCONNECT)) rc = check_sessions(r, name);
+  return rc;
+}
+
+int hf_pg_logical_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  struct restore *r = calloc(1, sizeof *r);
+  if (!r) return hf_pg_no_memory(host);
+  *r = (struct restore){.host = host, .values = values, .in_place = true, .targets = calloc(n + 1, sizeof *r->targets)};
+  int rc = r->targets ? control(r, NULL) : hf_pg_no_memory(host);
+  for (; rc == 0 && r->n < n; r->n++) rc = target_of(r, &items[r->n], &r->targets[r->n]);
+  if (rc == 0) rc = swap(r);
+  for (size_t i = 0; rc == 0 && i < r->n; i++) {
+    const struct target *t = &r->targets[i];
+    tell_kept(r, t->name, t->aside);
+    hf_pg_log(host, HOLDFAST_LOG_NOTICE, "database %s is %s%s%s", t->name, t->staging ? "what it was before" : "away, as before", t->aside ? "; what it was until now is kept as database " : "", t->aside ? t->aside : "");
+  }
+  hf_pg_logical_restore_close(r);
+  return rc;
+}
+
+int hf_pg_logical_discard(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  struct restore *r = calloc(1, sizeof *r);
+  if (!r) return hf_pg_no_memory(host);
+  *r = (struct restore){.host = host, .values = values, .in_place = true};
+  int rc = control(r, NULL);
+  for (size_t i = 0; rc == 0 && i < n; i++) {
+    char oid[16];
+    const char *name = items[i].kept_as ? database_of(r, items[i].kept_as) : NULL;
+    if (items[i].kept_as && !name) rc = HOLDFAST_E_CORRUPT;
+    if (rc == 0 && name) rc = exists(r, name, oid, NULL);
+    if (rc == 1) rc = hf_pg_command(host, r->conn, "cannot drop what was kept", "DROP DATABASE %I", 1, &name);
+  }
+  hf_pg_logical_restore_close(r);
   return rc;
 }
 

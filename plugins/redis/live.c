@@ -220,6 +220,8 @@ int hf_redis_live_finish(struct hf_redis_live *l) {
     rc = unfollow(l, rc);
   }
   hf_redis_server_stop(&s);
+  /* It was empty: nothing is kept, and undo says so. */
+  if (rc == HOLDFAST_OK && l->host->kept) l->host->kept(l->host->ctx, "server:", NULL);
   if (rc == HOLDFAST_OK)
     hf_redis_log(l->host, HOLDFAST_LOG_NOTICE, "%s: %llu keys are in the server", l->target.label, (unsigned long long)l->facts.keys);
   return rc;

@@ -11,6 +11,8 @@
  */
 #include "redis.h"
 
+#include "../common/kept.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -189,8 +191,31 @@ static int put_aside(struct hf_redis_place *p, const char *name, bool folder, ch
   return failed(p, "cannot be put aside", name, errno);
 }
 
+/* For undo. kept "": nothing was there. */
+static void tell(struct hf_redis_place *p, const char *name, const char *kept) {
+  char *place = NULL, *kept_as = NULL;
+  if (!p->host->kept) return;
+  if (asprintf(&place, "%s/%s", p->dir, name) < 0) place = NULL;
+  if (*kept && asprintf(&kept_as, "%s/%s", p->dir, kept) < 0) kept_as = NULL;
+  if (place && (!*kept || kept_as)) p->host->kept(p->host->ctx, place, kept_as);
+  free(place);
+  free(kept_as);
+}
+
+int hf_redis_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  struct hf_redis_target t;
+  for (size_t i = 0; i < n; i++)
+    if (items[i].place[0] != '/')
+      return holdfast_fail(host, HOLDFAST_E_UNSUPPORTED, "the server was empty before it was filled while it ran: nothing is kept; FLUSHALL empties it");
+  int rc = hf_redis_target(host, values, &t);
+  if (rc == HOLDFAST_OK) rc = must_be_stopped(host, &t);
+  if (rc == HOLDFAST_OK) rc = hfp_put_back(host, items, n);
+  if (rc == HOLDFAST_OK) hf_redis_log(host, HOLDFAST_LOG_NOTICE, "what the server had before is in place: start the server");
+  return rc;
+}
+
 int hf_redis_place_finish(struct hf_redis_place *p) {
-  char kept[KEPT], kept_folder[KEPT] = "";
+  char kept[2][KEPT] = {"", ""}, kept_folder[KEPT] = "";
   int rc = HOLDFAST_OK;
   /* All data is on the disk before anything changes its name. */
   for (size_t i = 0; i < p->n; i++) {
@@ -203,13 +228,15 @@ int hf_redis_place_finish(struct hf_redis_place *p) {
   /* The append-only file first: with it in place the server would start with the new data. */
   for (size_t i = p->n; rc == HOLDFAST_OK && i-- > 0;) {
     struct output *o = &p->out[i];
-    rc = put_aside(p, o->name, false, kept);
+    rc = put_aside(p, o->name, false, kept[i]);
     if (rc == HOLDFAST_OK && renameat(p->dir_fd, o->temp, p->dir_fd, o->name) != 0) rc = failed(p, "cannot be put in place", o->name, errno);
     if (rc == HOLDFAST_OK) o->temp[0] = '\0';
   }
   /* Without its append-only file, and with no new one in place, a server would start empty. */
   if (rc != HOLDFAST_OK && kept_folder[0] && p->out[1].temp[0]) renameat2(p->dir_fd, kept_folder, p->dir_fd, p->aof_dir, RENAME_NOREPLACE);
   if (rc == HOLDFAST_OK && fsync(p->dir_fd) != 0) rc = failed(p, "the folder cannot be written", ".", errno);
+  for (size_t i = 0; rc == HOLDFAST_OK && i < p->n; i++) tell(p, p->out[i].name, kept[i]);
+  if (rc == HOLDFAST_OK && p->aof_dir[0]) tell(p, p->aof_dir, kept_folder);
   if (rc == HOLDFAST_OK)
     hf_redis_log(p->host, HOLDFAST_LOG_NOTICE, "%s/%s is in place%s%s: start the server", p->dir, p->out[0].name,
                  p->n > 1 ? ", and once more as " : "", p->n > 1 ? p->out[1].name : "");

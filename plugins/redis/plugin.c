@@ -58,6 +58,7 @@ static const struct holdfast_source_plugin plugin = {
   .restore_close = hf_redis_restore_close,
   .verify = hf_redis_verify,
   .features = HOLDFAST_KEEPS_SAFETY,
+  .undo = hf_redis_undo,
 };
 
 HOLDFAST_SOURCE_PLUGIN(plugin)

@@ -329,6 +329,7 @@ int hf_redis_restore_write(void *handle, const void *buf, size_t n);
 int hf_redis_restore_end(void *handle);
 int hf_redis_restore_finish(void *handle, int complete);
 void hf_redis_restore_close(void *handle);
+int hf_redis_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 int hf_redis_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 #endif

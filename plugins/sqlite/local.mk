@@ -12,6 +12,7 @@ plugins_sqlite_sqlite_la_SOURCES = \
   plugins/sqlite/snapshot.c \
   plugins/sqlite/sqlite.h \
   plugins/sqlite/state.c \
+  plugins/sqlite/undo.c \
   plugins/sqlite/util.c \
   plugins/sqlite/verify.c \
   plugins/sqlite/wal.c

@@ -268,6 +268,7 @@ static const struct holdfast_source_plugin plugin = {
   .restore_close = hf_sqlite_restore_close,
   .verify = hf_sqlite_verify,
   .features = HOLDFAST_KEEPS_SAFETY,
+  .undo = hf_sqlite_undo,
 };
 
 HOLDFAST_SOURCE_PLUGIN(plugin)

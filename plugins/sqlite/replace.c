@@ -163,7 +163,8 @@ int hf_sqlite_old_replace(struct hf_sqlite_old *old, const char *path, const cha
   /* The old file under both names, so that there is a database at every moment; without hard links there is none for a moment. */
   if (old->there && link(path, name) != 0 && rename(path, name) != 0) rc = hf_sqlite_say_errno(why, errno, name);
   if (rc == 0) rc = move_companions(path, name, why);
-  if (rc == 0 && rename(fresh, path) != 0) rc = hf_sqlite_say_errno(why, errno, path);
+  if (rc == 0 && fresh && rename(fresh, path) != 0) rc = hf_sqlite_say_errno(why, errno, path);
+  if (rc == 0 && !fresh && unlink(path) != 0 && errno != ENOENT) rc = hf_sqlite_say_errno(why, errno, path);
   if (rc == 0) rc = sync_folder(path, why);
   hf_sqlite_old_release(old);
   if (rc < 0) {

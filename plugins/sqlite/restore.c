@@ -212,6 +212,7 @@ static int replace_all(struct restore *r) {
     free(a->temp);
     a->temp = NULL;
     if (kept) hf_sqlite_log(r->host, HOLDFAST_LOG_NOTICE, "%.400s: what was there is kept as %.400s", a->path, kept);
+    hf_sqlite_tell_kept(r->host, a->path, kept);
     free(kept);
   }
   if (rc < 0 && done > 0) {

@@ -179,7 +179,7 @@ struct hf_sqlite_old {
 
 /* Make sure that no program uses the database at path, and keep it so. In write-ahead mode its log is brought into the file first. */
 int hf_sqlite_old_hold(const char *path, int busy_ms, struct hf_sqlite_old *old, char *why);
-/* Put the file `fresh`, which lies in the same folder, in its place. What was there is kept: *kept is its new name (freed by the caller),
+/* Put the file `fresh`, which lies in the same folder, in its place; NULL: the place becomes empty. What was there is kept: *kept is its new name (freed by the caller),
  * NULL when there was none. Files that SQLite keeps beside a database go with the old one, or are removed. */
 int hf_sqlite_old_replace(struct hf_sqlite_old *old, const char *path, const char *fresh, char **kept, char *why);
 void hf_sqlite_old_release(struct hf_sqlite_old *old);
@@ -192,6 +192,9 @@ int hf_sqlite_restore_write(void *handle, const void *buf, size_t n);
 int hf_sqlite_restore_end(void *handle);
 int hf_sqlite_restore_finish(void *handle, int complete);
 void hf_sqlite_restore_close(void *handle);
+/* Tell the host, for undo, that what was at path is kept as that, with its log or journal if it has one; NULL: nothing was there. */
+void hf_sqlite_tell_kept(const struct holdfast_host *host, const char *path, const char *kept);
+int hf_sqlite_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 int hf_sqlite_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 #endif

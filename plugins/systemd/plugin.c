@@ -112,6 +112,7 @@ static const struct holdfast_source_plugin plugin = {
   .restore_close = hf_systemd_restore_close,
   .verify = hf_systemd_verify,
   .features = HOLDFAST_KEEPS_SAFETY,
+  .undo = hf_systemd_undo,
 };
 
 HOLDFAST_SOURCE_PLUGIN(plugin)

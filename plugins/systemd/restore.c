@@ -86,21 +86,44 @@ static void told(void *ctx, const char *path, enum hfp_placed what) {
   }
 }
 
+/* Let a manager know of files that have changed, if there is one. */
+static int reload(const struct holdfast_host *host, const char *root, size_t changed) {
+  if (!hf_systemd_has_manager(root)) {
+    hfp_log(host, HOLDFAST_LOG_NOTICE, "no manager runs %s%s: nothing to reload", *root ? "below " : "here", root);
+    return HOLDFAST_OK;
+  }
+  if (changed == 0) return HOLDFAST_OK;
+  int rc = hf_systemd_reload(host);
+  if (rc == 0) hfp_log(host, HOLDFAST_LOG_NOTICE, "the manager has read its units again; nothing was started or stopped");
+  return rc;
+}
+
 static int in_place(struct restore *r) {
   const struct hfp_place_rules rules = {.replace = may_replace, .told = told, .ctx = r};
   int rc = hfp_place_put(r->place, &rules);
   if (rc < 0) return rc;
   if (hfp_place_kept(r->place)) hfp_log(r->host, HOLDFAST_LOG_NOTICE, "what was replaced is kept in %s", hfp_place_kept(r->place));
+  hfp_place_tell(r->place);
   if (r->n_enabled)
     hfp_log(r->host, HOLDFAST_LOG_NOTICE, "enabled: %s%s", r->enabled,
             r->n_enabled > 1 && strlen(r->enabled) >= sizeof r->enabled - 200 ? ", and more" : "");
-  if (!hf_systemd_has_manager(r->root)) {
-    hfp_log(r->host, HOLDFAST_LOG_NOTICE, "no manager runs %s%s: nothing to reload", *r->root ? "below " : "here", r->root);
-    return HOLDFAST_OK;
+  return reload(r->host, r->root, r->n_placed);
+}
+
+int hf_systemd_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n) {
+  struct hfp_place *place = NULL;
+  char *root = NULL;
+  int rc = hf_systemd_root(host, values, &root);
+  if (rc == 0) rc = hfp_place_begin(host, values[HF_SYSTEMD_SAFETY].strings[0], &place);
+  if (rc == 0) rc = hfp_place_back(place, items, n);
+  if (rc == 0) {
+    hfp_place_back_folders(place, items, n);
+    hfp_place_tell(place);
+    if (hfp_place_kept(place)) hfp_log(host, HOLDFAST_LOG_NOTICE, "what was replaced is kept in %s", hfp_place_kept(place));
+    rc = reload(host, root, n);
   }
-  if (r->n_placed == 0) return HOLDFAST_OK;
-  rc = hf_systemd_reload(r->host);
-  if (rc == 0) hfp_log(r->host, HOLDFAST_LOG_NOTICE, "the manager has read its units again; nothing was started or stopped");
+  hfp_place_free(place);
+  free(root);
   return rc;
 }
 

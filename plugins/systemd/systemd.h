@@ -72,6 +72,7 @@ int hf_systemd_restore_open(const struct holdfast_host *host, const struct holdf
 int hf_systemd_restore_tree(void *handle, const char *stream, char *dir, size_t cap);
 int hf_systemd_restore_finish(void *handle, int complete);
 void hf_systemd_restore_close(void *handle);
+int hf_systemd_undo(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 int hf_systemd_verify(const struct holdfast_host *host, const struct holdfast_value *values, const char *directory, const char *state);
 
 #endif

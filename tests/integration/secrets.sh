@@ -110,7 +110,7 @@ says 'third@example.com.*holdfast init' "and says how"
 must init
 hf backup
 exits 0 "backup after init with a new recipient"
-is "$(objects secrets)" $((secrets_before + 1)) "the repository secret is encrypted anew"
+is "$(objects secrets)" $((secrets_before + 2)) "the repository secret and the host key are encrypted anew"
 hf list --json
 hf verify --json
 only "$third"

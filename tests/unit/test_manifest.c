@@ -256,8 +256,8 @@ static void long_lines(void **state) {
 static void wrong_sections(void **state) {
   (void)state;
   refused(TOP "[sorce s]\n", "x.ini:4: [sorce s]: unknown section; did you mean source?");
-  refused(TOP "[people ops]\n", "x.ini:4: [people ops]: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]");
-  refused(TOP "[]\n", "x.ini:4: []: unknown section; there are [holdfast], [source NAME], [target NAME] and [notify NAME]");
+  refused(TOP "[people ops]\n", "x.ini:4: [people ops]: unknown section; there are [holdfast], [source NAME], [target NAME], [notify NAME] and [contact NAME]");
+  refused(TOP "[]\n", "x.ini:4: []: unknown section; there are [holdfast], [source NAME], [target NAME], [notify NAME] and [contact NAME]");
   refused(TOP "[source]\n", "x.ini:4: [source]: a source has a name; write [source NAME]");
   refused("[holdfast web]\n", "x.ini:1: [holdfast web]: the section has no name; write [holdfast]");
   refused(TOP "[source a/b]\n",
@@ -294,7 +294,7 @@ static void wrong_keys(void **state) {
   refused("[holdfast]\nrecipient = a@b\n", "x.ini:2: [holdfast] recipient: unknown key; did you mean recipients?");
   refused("[holdfast]\nzzzzzz = 24h\n",
           "x.ini:2: [holdfast] zzzzzz: unknown key; [holdfast] has host, recipients, recipient-key, host-key, state, "
-          "lock-wait, checkpoint, compression, padding, hide-recipients, include, rpo, rto, run-log-keep and metrics-file");
+          "lock-wait, checkpoint, compression, padding, hide-recipients, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep");
   refused("[holdfast]\nHost = a\n", "x.ini:2: [holdfast] Host: unknown key; did you mean host?");
   refused(TOP "host = web2\n", "x.ini:4: [holdfast] host: given before at x.ini:2, and can be given once only");
   refused(TOP SRC "exlude = x\n" DST, "x.ini:7: [source s] exlude: unknown key; did you mean exclude?");
@@ -576,6 +576,29 @@ static void files(void **state) {
 }
 
 /* The manual page and the tables name the same keys. */
+static void contacts(void **state) {
+  (void)state;
+  struct hf_manifest *m = good(TOP "rto = 4h\nsafety-keep = 2d\n" SRC "rto = 10m\n" DST
+                               "[contact second]\nphone = +1 555 0100\npriority = 20\nhours = 8-18\nnote = knows the database\n[contact last]\nemail = ops@example.com\n"
+                               "[contact first]\nrole = on call\nphone = +1 555 0101\nemail = oncall@example.com\npriority = 1\n");
+  assert_int_equal(m->rto, 4 * 3600);
+  assert_int_equal(m->safety_keep, 2 * 86400);
+  assert_int_equal(m->drill_keep, 100);
+  assert_int_equal(m->sources[0].rto, 600);
+  assert_int_equal(m->n_contacts, 3);
+  assert_string_equal(m->contacts[0].name, "first");
+  assert_string_equal(m->contacts[0].role, "on call");
+  assert_string_equal(m->contacts[1].hours, "8-18");
+  assert_null(m->contacts[1].email);
+  assert_string_equal(m->contacts[2].email, "ops@example.com");
+  assert_int_equal(m->contacts[2].priority, 100);
+  hf_manifest_free(m);
+  refused(TOP SRC DST "[contact a]\nrole = x\n", "x.ini:10: [contact a] phone: missing; say how to reach the contact: phone =, email =, or both");
+  refused(TOP SRC DST "[contact a]\nfone = x\n", "x.ini:11: [contact a] fone: unknown key; did you mean phone?");
+  refused(TOP SRC DST "[contact a]\nphone = x\npriority = high\n", "x.ini:12: [contact a] priority: \"high\" is not a non-negative number");
+  refused(TOP "drill-keep = 0\n", "x.ini:4: [holdfast] drill-keep: at least 1; 100 is a good value");
+}
+
 static void manual_agrees(void **state) {
   const char *src = getenv("SRCDIR");
   char *path = hf_path_join(src && *src ? src : ".", "man/holdfast.ini.5");
@@ -584,8 +607,8 @@ static void manual_agrees(void **state) {
   (void)state;
   if (hf_read_file(path, HF_MIB, &page, &err) < 0) fail_msg("%s", err.msg);
   static const char *const heads[] = {".Ss The section [holdfast]", ".Ss The sections [source NAME]",
-                                      ".Ss The sections [target NAME]", ".Ss The sections [notify NAME]"};
-  for (int kind = HF_SECTION_HOLDFAST; kind <= HF_SECTION_NOTIFY; kind++) {
+                                      ".Ss The sections [target NAME]", ".Ss The sections [notify NAME]", ".Ss The sections [contact NAME]"};
+  for (int kind = HF_SECTION_HOLDFAST; kind <= HF_SECTION_CONTACT; kind++) {
     const struct holdfast_setting *table = hf_manifest_keys((enum hf_section_kind)kind);
     struct hf_list named = HF_LIST_INIT;
     char *at = strstr(page.data, heads[kind]), *end = at ? strstr(at + 1, "\n.Ss") : NULL;
@@ -615,6 +638,6 @@ int main(void) {
       cmocka_unit_test(long_lines),   cmocka_unit_test(wrong_sections), cmocka_unit_test(wrong_keys),
       cmocka_unit_test(wrong_values), cmocka_unit_test(secrets),        cmocka_unit_test(includes),
       cmocka_unit_test(files),        cmocka_unit_test(manual_agrees),  cmocka_unit_test(notify),
-      cmocka_unit_test(wrong_notify)};
+      cmocka_unit_test(wrong_notify),   cmocka_unit_test(contacts)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

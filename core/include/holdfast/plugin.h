@@ -14,6 +14,7 @@
  * API log
  *   1.0  first version
  *   1.1  targets: extend, thaw; the host lends proxy, ca_file, limits, pace and retry_after
+ *   1.2  sources: undo, discard, HOLDFAST_VERIFIES_IN_PLACE; the host lends kept
  */
 #ifndef HOLDFAST_PLUGIN_H
 #define HOLDFAST_PLUGIN_H
@@ -28,7 +29,7 @@ extern "C" {
 #endif
 
 #define HOLDFAST_ABI_MAJOR 1
-#define HOLDFAST_ABI_MINOR 1
+#define HOLDFAST_ABI_MINOR 2
 
 #if defined(__GNUC__)
 #define HOLDFAST_EXPORT __attribute__((visibility("default")))
@@ -126,6 +127,11 @@ struct holdfast_host {
   int (*pace)(void *ctx, int up, size_t n);
   /* The far end asks to be left alone for so long (Retry-After): goes with the HOLDFAST_E_TRANSIENT that the callback is about to return. */
   void (*retry_after)(void *ctx, int64_t seconds);
+
+  /* ---- since 1.2: sources only ---- */
+  /* A restore in place, or undo, has just replaced what was at place; that is now at kept_as, or there was nothing (NULL). Absolute paths; for what is no
+   * file, a word, a colon and a name ("database:shop"). Both at most 4095 bytes. The host hands them back to undo, in reverse order. */
+  void (*kept)(void *ctx, const char *place, const char *kept_as);
 };
 
 /* Fill the host's message and return the status: return holdfast_fail(host, HOLDFAST_E_AUTH, "login refused: %s", why); */

@@ -89,7 +89,9 @@ enum holdfast_restore_mode {
 enum holdfast_source_features {
   /* A restore in place by this plugin keeps what it replaces, and says where in the log. For what may be down or broken when it is to be replaced.
    * Without it the host first makes a safety copy by way of the backup half, and refuses the restore when that fails. */
-  HOLDFAST_KEEPS_SAFETY = 1
+  HOLDFAST_KEEPS_SAFETY = 1,
+  /* Since 1.2: verify may be called with the directory "/" after a restore in place, and looks then at what is in place, without changing it. */
+  HOLDFAST_VERIFIES_IN_PLACE = 2
 };
 
 /* How a restore is to be done. Valid until restore_close returns. */
@@ -98,6 +100,12 @@ struct holdfast_restore {
   uint32_t mode;         /* enum holdfast_restore_mode */
   const char *directory; /* TO_DIR: an existing folder, this source's own */
   const char *state;     /* what finish gave at backup, "" if nothing */
+};
+
+/* Since 1.2. What host->kept was told, for undo and discard. */
+struct holdfast_kept {
+  const char *place;
+  const char *kept_as; /* NULL: nothing was there */
 };
 
 struct holdfast_source_plugin {
@@ -149,6 +157,13 @@ struct holdfast_source_plugin {
 
   uint32_t features; /* enum holdfast_source_features */
   uint32_t reserved; /* 0 */
+
+  /* ---- since 1.2: taking a restore in place back. For plugins with HOLDFAST_KEEPS_SAFETY; the host does it for the others ---- */
+  /* Optional. Put back what was kept, all of it or nothing, with the same care as a restore in place: what is there now is kept in turn, and host->kept told
+   * of it. HOLDFAST_E_NOT_FOUND: what was kept is not there any more. */
+  int (*undo)(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
+  /* Optional. Remove what was kept: only the items that are no files, which the host removes itself. What is gone already is fine. */
+  int (*discard)(const struct holdfast_host *host, const struct holdfast_value *values, const struct holdfast_kept *items, size_t n);
 };
 
 #define HOLDFAST_SOURCE_ENTRY "holdfast_source_plugin"
