@@ -65,8 +65,21 @@ static int put_whole(struct azure *t, const struct holdfast_object *o, struct az
   return status == HOLDFAST_OK ? hf_azure_sum_check(t, o->key, &h->sum, rs) : status;
 }
 
-/* Who may only add is refused what is there already: then the key is taken, or else the same is good enough. rs: the refusal, which stands if nothing is
- * there. */
+/* Does the refusal say that what is there may not be replaced, or that we may not replace anything? */
+static bool kept(const struct hft_response *rs) {
+  static const char *const codes[] = {"UnauthorizedBlobOverwrite",
+                                      "AuthorizationPermissionMismatch",
+                                      "BlobImmutableDueToPolicy",
+                                      "BlobImmutableDueToLegalHold",
+                                      "LeaseIdMissing",
+                                      "BlobArchived",
+                                      "BlobBeingRehydrated"};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (hf_azure_says(rs, codes[i])) return true;
+  return false;
+}
+
+/* If something is there, the key is taken, or else the same is good enough. rs: the refusal, which stands if nothing is there. */
 static int put_refused(struct azure *t, const struct holdfast_object *o, const struct azure_call *c,
                        const struct hft_response *rs) {
   struct holdfast_stat st = {.struct_size = sizeof st};
@@ -99,9 +112,7 @@ int hf_azure_put(void *handle, const struct holdfast_object *o) {
     status = put_whole(t, o, &c, &h, &rs);
   }
   bool sent = rs.code / 100 == 2;
-  if (status == HOLDFAST_E_AUTH &&
-      (hf_azure_says(&rs, "UnauthorizedBlobOverwrite") || hf_azure_says(&rs, "AuthorizationPermissionMismatch")))
-    status = put_refused(t, o, &c, &rs);
+  if ((status == HOLDFAST_E_AUTH || status == HOLDFAST_E_FAILED) && kept(&rs)) status = put_refused(t, o, &c, &rs);
   hft_response_free(&rs);
   if (sent && status == HOLDFAST_OK && hf_azure_retained(t, o->key)) return hf_azure_retain_prove(t, o->key);
   if (create && status == HOLDFAST_E_TRANSIENT) hf_azure_lost_add(t, o);

@@ -316,7 +316,9 @@ class Double(BaseHTTPRequestHandler):
 
     def on_leased(self, key, q, body): return self.command == "DELETE" and self.error(412, "LeaseIdMissing")
     def on_held(self, key, q, body): return self.command == "DELETE" and self.error(409, "BlobImmutableDueToLegalHold")
-    def on_kept(self, key, q, body): return self.command == "DELETE" and self.error(409, "BlobImmutableDueToPolicy")
+    def on_kept(self, key, q, body):
+        return (self.command == "DELETE" or (self.command == "PUT" and ("kept", key) in store)) and self.error(409, "BlobImmutableDueToPolicy")
+
     def on_snapshots(self, key, q, body): return self.command == "DELETE" and self.error(409, "SnapshotsPresent")
 
     def on_worm(self, key, q, body):

@@ -158,6 +158,8 @@ double addonly open 'put k hello' 'put k hello' 'create k hello' 'put k other'
 statuses "open: ok,put: ok,put: ok,create: exists,put: ok," "who may only add need not replace what is there"
 double addonly open 'put k longer'
 answers '^put: auth k is there with another size' "nor can"
+double kept open 'put k hello' 'put k hello' 'create k hello' 'put k longer'
+statuses "open: ok,put: ok,put: ok,create: exists,put: auth," "the same where a policy keeps what is there"
 
 # blocks
 head -c 200000 /dev/urandom >"$work/200K"
