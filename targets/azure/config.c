@@ -236,7 +236,7 @@ static int configure(struct azure *t, const struct holdfast_value *v) {
                          t->customer_key               ? "encryption-key"
                          : t->proof == AZURE_PROOF_SAS ? "the SAS token"
                                                        : "the identity's token");
-  struct hft_http_options o = {.connections = t->connections, .stall_timeout = (unsigned)stall, .ca_file = t->host->ca_file};
+  struct hft_http_options o = {.connections = t->connections, .stall_timeout = (unsigned)stall};
   return hft_http_new(t->host, &o, &t->http);
 }
 

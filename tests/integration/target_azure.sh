@@ -475,6 +475,7 @@ answers '^init: auth .*the token of the identity is not accepted: .*expired' "on
 jwt https://management.azure.com 600 >"$work/jwt"
 tls
 answers '^init: auth .*the token of the identity is not accepted: .*audience' "one for something else"
+machine=$AZURE_POD_IDENTITY_AUTHORITY_HOST
 unset AZURE_POD_IDENTITY_AUTHORITY_HOST
 access=(account-key="$azurite_key")
 
@@ -584,6 +585,22 @@ hf restore latest --to "$work/restored"
 exits 0 "restore"
 same "$tree" "$(restored "$work/restored" tree "$tree")" "all of it is back"
 says_not "$azurite_key" "no secret is shown"
+
+# over TLS, with the identity of the machine
+azure_repo tls secure "ca-file = $work/tls.crt" 'credentials = managed-identity' 'connections = 2'
+sed -i "s|^endpoint = .*|endpoint = $tls_url|; /^account-key-file = /d" "$M"
+jwt https://storage.azure.com 600 >"$work/jwt"
+export AZURE_POD_IDENTITY_AUTHORITY_HOST=$machine
+must init
+must backup
+hf verify --read
+exits 0 "over TLS, with the identity of the machine: backup and verify"
+hf restore latest --to "$work/restored0"
+exits 0 "and restore"
+same "$tree" "$(restored "$work/restored0" tree "$tree")" "all of it"
+unset AZURE_POD_IDENTITY_AUTHORITY_HOST
+M=$work/main/m.ini
+R=$work/main
 
 # an account that may add, and not delete
 (umask 077 && client sas backups rcl 3600 >"$work/add-only")
