@@ -69,7 +69,7 @@ static const struct holdfast_setting source_table[] = {
     [S_ENABLED] = {"enabled", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
     [S_HOOK_TIMEOUT] = {"hook-timeout", HOLDFAST_DURATION, 0, "10m", NULL, NULL},
     [S_RPO] = {"rpo", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
-    [S_RTO] = {"rto", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
+    [S_RTO] = {"rto", HOLDFAST_DURATION, 0, "0", NULL, NULL},
     [S_HOOKS + HF_HOOK_BEFORE] = {"before", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     [S_HOOKS + HF_HOOK_AFTER] = {"after", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
     [S_HOOKS + HF_HOOK_ON_FAILURE] = {"on-failure", HOLDFAST_STRING, HOLDFAST_LIST, NULL, NULL, NULL},
@@ -399,7 +399,7 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   out->hide_recipients = (v[S_HIDE].count ? v[S_HIDE] : d[H_HIDE]).number != 0;
   out->enabled = v[S_ENABLED].number != 0;
   out->rpo = (v[S_RPO].count ? v[S_RPO] : d[H_RPO]).number;
-  out->rto = (v[S_RTO].count ? v[S_RTO] : d[H_RTO]).number;
+  out->rto = v[S_RTO].number;
   out->hook_timeout = v[S_HOOK_TIMEOUT].number;
   if (out->hook_timeout < 1 || out->hook_timeout > UINT_MAX) {
     hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s: a command that never ends would hold up all runs");

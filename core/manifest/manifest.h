@@ -22,7 +22,8 @@ struct hf_manifest_source {
   bool enabled;            /* `enabled = no`: kept in the manifest, not backed up */
   struct hf_list hooks[HF_HOOKS]; /* command lines that hf_split_words takes, in the order they are run */
   int64_t hook_timeout;    /* seconds for each; default 10m */
-  int64_t rpo, rto;        /* seconds: how old its newest snapshot may be, how long a restore may take; the manifest's own when the section has none, 0: not watched */
+  int64_t rpo;             /* seconds that its newest snapshot may be old; the manifest's own when the section has none, 0: not watched */
+  int64_t rto;             /* seconds that restoring and verifying it may take, 0: not watched */
   char *file;              /* where the section stands */
   unsigned line;
 };
@@ -63,7 +64,8 @@ struct hf_manifest {
   char *state;             /* absolute; default HF_STATEDIR "/holdfast" (/var/lib/holdfast) */
   int64_t lock_wait;       /* seconds to wait for another run; default 0 */
   int64_t checkpoint;      /* seconds between indexes within a run; default 300 */
-  int64_t rpo, rto;        /* seconds, 0: not watched */
+  int64_t rpo;             /* seconds, 0: not watched */
+  int64_t rto;             /* seconds that restoring all of the host may take, 0: not watched */
   int64_t run_log_keep;    /* seconds that runs and their logs are kept; default 30d */
   char *metrics_file;      /* absolute, or NULL: what `status` writes for Prometheus */
   size_t n_notify;
