@@ -36,7 +36,7 @@ const struct hf_command hf_commands[] = {
      "      --decrypt         also decrypt everything and walk through it\n"
      "      --target TARGET   this target only\n",
      hf_cmd_verify},
-    {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [--report FILE] [SNAPSHOT | --random] [SOURCE...]",
+    {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [--report FILE] [--full-speed] [--no-record] [SNAPSHOT | --random] [SOURCE...] | --history",
      "      --random         an older snapshot, chosen by chance\n"
      "      --report FILE    also write the result as a page of HTML\n"
      "      --target TARGET  read from this target only\n"
