@@ -13,6 +13,9 @@
 #ifndef HF_STATEDIR
 #define HF_STATEDIR "/var/lib"
 #endif
+#define ZONE_MAX 64
+#define ZONE_FOLDER "/usr/share/zoneinfo"
+#define KEEP_MAX 1000000
 #define PREFIX_MAX 256 /* bytes of `prefix`: leaves room for host and object name in the 512 of a key */
 
 /* The host's own keys are declared as a plugin's are, and read by the same code. */
@@ -34,7 +37,8 @@ enum {
   H_METRICS_FILE,
   H_ESCROW,
   H_SAFETY_KEEP,
-  H_DRILL_KEEP
+  H_DRILL_KEEP,
+  H_TIME_ZONE
 };
 static const struct holdfast_setting holdfast_table[] = {
     [H_HOST] = {"host", HOLDFAST_STRING, 0, NULL, NULL, NULL},
@@ -55,6 +59,7 @@ static const struct holdfast_setting holdfast_table[] = {
     [H_ESCROW] = {"host-key-escrow", HOLDFAST_BOOL, 0, "yes", NULL, NULL},
     [H_SAFETY_KEEP] = {"safety-keep", HOLDFAST_DURATION, 0, "90d", NULL, NULL},
     [H_DRILL_KEEP] = {"drill-keep", HOLDFAST_INT, 0, "100", NULL, NULL},
+    [H_TIME_ZONE] = {"time-zone", HOLDFAST_STRING, 0, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
 enum { S_PLUGIN, S_RECIPIENTS, S_USER, S_TIMEOUT, S_COMPRESSION, S_PADDING, S_HIDE, S_ENABLED, S_HOOK_TIMEOUT, S_RPO, S_RTO, S_HOOKS };
@@ -89,7 +94,11 @@ enum {
   T_LIMIT_DOWN,
   T_DEADLINE,
   T_RETRIES,
-  T_PARALLEL
+  T_PARALLEL,
+  T_TAKE,
+  T_KEEP, /* the newest; behind it, each in the place of its period */
+  T_KEEP_WITHIN = T_KEEP + HF_PERIODS,
+  T_KEEP_LABELLED
 };
 static const struct holdfast_setting target_table[] = {
     [T_PLUGIN] = {"plugin", HOLDFAST_STRING, 0, NULL, NULL, NULL},
@@ -104,6 +113,15 @@ static const struct holdfast_setting target_table[] = {
     [T_DEADLINE] = {"deadline", HOLDFAST_DURATION, 0, "10m", NULL, NULL},
     [T_RETRIES] = {"retries", HOLDFAST_INT, 0, "5", NULL, NULL},
     [T_PARALLEL] = {"parallel", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_TAKE] = {"take", HOLDFAST_CHOICE, 0, "all", "all|hourly|daily|weekly|monthly|yearly", NULL},
+    [T_KEEP] = {"keep-last", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP + HF_PERIOD_HOUR] = {"keep-hourly", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP + HF_PERIOD_DAY] = {"keep-daily", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP + HF_PERIOD_WEEK] = {"keep-weekly", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP + HF_PERIOD_MONTH] = {"keep-monthly", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP + HF_PERIOD_YEAR] = {"keep-yearly", HOLDFAST_INT, 0, NULL, NULL, NULL},
+    [T_KEEP_WITHIN] = {"keep-within", HOLDFAST_DURATION, 0, NULL, NULL, NULL},
+    [T_KEEP_LABELLED] = {"keep-labelled", HOLDFAST_BOOL, 0, NULL, NULL, NULL},
     {NULL, 0, 0, NULL, NULL, NULL}};
 
 enum { C_ROLE, C_PHONE, C_EMAIL, C_PRIORITY, C_HOURS, C_NOTE };
@@ -207,6 +225,22 @@ static int check_prefix(const char *prefix, struct hf_error *err) {
                  shown, PREFIX_MAX);
 }
 
+/* A zone of the system's database. look: see whether it is there. Were an unknown name accepted, the C library would take it for UTC. */
+static int check_zone(const char *zone, bool look, struct hf_error *err) {
+  bool good = strlen(zone) <= ZONE_MAX && hf_path_is_safe(zone, strlen(zone));
+  for (const char *c = zone; *c; c++) good = good && (isalnum((unsigned char)*c) || strchr("._+-/", *c)) && (unsigned char)*c < 0x80;
+  HF_CLEANUP(hf_freep) char *shown = hf_printable(zone, strlen(zone));
+  if (!good) return hf_fail(err, HOLDFAST_E_CONFIG, "\"%s\" is not the name of a time zone; write it as in Europe/Berlin, or UTC", shown);
+  if (!look || strcmp(zone, "UTC") == 0) return 0;
+  HF_CLEANUP(hf_freep) char *path = hf_path_join(ZONE_FOLDER, zone);
+  char magic[4] = "";
+  FILE *f = fopen(path, "re");
+  bool found = f && fread(magic, 1, sizeof magic, f) == sizeof magic && memcmp(magic, "TZif", sizeof magic) == 0;
+  if (f) fclose(f);
+  if (found) return 0;
+  return hf_fail(err, HOLDFAST_E_CONFIG, "this system knows no time zone %s (%s); write a name such as Europe/Berlin, and see that the package tzdata is installed", shown, path);
+}
+
 /* ---- [holdfast] ---- */
 
 /* Where the same key was given earlier in a [holdfast] section; NULL for the first time. */
@@ -232,14 +266,14 @@ static int unknown_key(const char *near, const char *known, struct hf_error *err
 
 /* One key of [holdfast] into the settings, and into the manifest what is a list. */
 static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const struct hf_raw *raw, size_t section, size_t key,
-                        struct hf_error *err) {
+                        bool fetch, struct hf_error *err) {
   const struct hf_raw_section *s = &raw->sections[section], *old_section = NULL;
   const struct hf_raw_key *k = &s->keys[key];
   if (!hf_settings_knows(set, k->key))
     return unknown_key(
         hf_settings_nearest(set, k->key),
         "[holdfast] has host, recipients, recipient-key, host-key, state, lock-wait, checkpoint, compression, padding, "
-        "hide-recipients, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep",
+        "hide-recipients, time-zone, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep",
         err);
   bool list = strcmp(k->key, "recipients") == 0 || strcmp(k->key, "recipient-key") == 0 || strcmp(k->key, "include") == 0;
   const struct hf_raw_key *old = list ? NULL : earlier(raw, section, key, &old_section);
@@ -260,6 +294,7 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
     return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1; 100 is a good value");
   if (strcmp(k->key, "checkpoint") == 0 && set->values[H_CHECKPOINT].number < 1)
     return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s; 5m is a good value");
+  if (strcmp(k->key, "time-zone") == 0) return check_zone(k->value, fetch, err);
   if (strcmp(k->key, "host-key") == 0) {
     m->host_key = hex_of(k->value);
     if (!m->host_key || (strlen(m->host_key) != 40 && strlen(m->host_key) != 64))
@@ -270,14 +305,14 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
 }
 
 static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const char *file, struct hf_settings *set,
-                          struct hf_error *err) {
+                          bool fetch, struct hf_error *err) {
   const struct hf_raw_section *top = raw->n && raw->sections[0].kind == HF_SECTION_HOLDFAST ? &raw->sections[0] : NULL;
   if (!top)
     return hf_fail(err, HOLDFAST_E_CONFIG,
                    "%s:1: there is no [holdfast] section; it comes first and says at least recipients =", file);
   for (size_t i = 0; i < raw->n; i++)
     for (size_t k = 0; raw->sections[i].kind == HF_SECTION_HOLDFAST && k < raw->sections[i].n; k++) {
-      int r = holdfast_key(m, set, raw, i, k, err);
+      int r = holdfast_key(m, set, raw, i, k, fetch, err);
       if (r < 0) return hf_at(err, &raw->sections[i], raw->sections[i].keys[k].line, raw->sections[i].keys[k].key);
     }
   int r = hf_settings_check(set, err);
@@ -297,6 +332,7 @@ static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const
     m->host = hf_strdup(name);
   }
   m->state = dup_text(set, H_STATE);
+  m->time_zone = dup_text(set, H_TIME_ZONE);
   m->lock_wait = set->values[H_LOCK_WAIT].number;
   m->checkpoint = set->values[H_CHECKPOINT].number;
   m->rpo = set->values[H_RPO].number;
@@ -409,6 +445,50 @@ static int build_source(const struct hf_manifest *m, const struct hf_settings *d
   return r;
 }
 
+/* The rules of retention, and what is taken at all. */
+static int build_keep(const struct hf_raw_section *s, const struct holdfast_value *v, struct hf_manifest_target *out, struct hf_error *err) {
+  static const char *const takes[HF_PERIODS] = {"all", "hourly", "daily", "weekly", "monthly", "yearly"};
+  struct hf_keep *k = &out->keep;
+  for (int i = 0; i < HF_PERIODS; i++) {
+    if (strcmp(v[T_TAKE].strings[0], takes[i]) == 0) out->take = (enum hf_period)i;
+    const struct holdfast_value *n = &v[T_KEEP + i];
+    if (!n->count) continue;
+    if (n->number < 1 || n->number > KEEP_MAX) {
+      hf_fail(err, HOLDFAST_E_CONFIG, "a number from 1 to %d; without the key there is no such rule", KEEP_MAX);
+      return hf_at(err, s, n->line, n->name);
+    }
+    if (i == 0) k->last = (uint32_t)n->number;
+    else k->every[i] = (uint32_t)n->number;
+    k->any = true;
+  }
+  if (v[T_KEEP_WITHIN].count) {
+    k->within = v[T_KEEP_WITHIN].number;
+    k->any = true;
+    if (k->within < 1) {
+      hf_fail(err, HOLDFAST_E_CONFIG, "a time such as 7d; without the key there is no such rule");
+      return hf_at(err, s, v[T_KEEP_WITHIN].line, v[T_KEEP_WITHIN].name);
+    }
+  }
+  k->labelled = v[T_KEEP_LABELLED].count ? v[T_KEEP_LABELLED].number != 0 : true;
+  if (v[T_KEEP_LABELLED].count && !k->any) {
+    hf_fail(err, HOLDFAST_E_CONFIG, "means nothing here: without keep-last, keep-hourly, keep-daily, keep-weekly, keep-monthly, keep-yearly or keep-within the target keeps everything");
+    return hf_at(err, s, v[T_KEEP_LABELLED].line, v[T_KEEP_LABELLED].name);
+  }
+  return 0;
+}
+
+/* What a target passes over comes to it from another one should it need it after all, so one has to take everything. */
+static int check_takes(const struct hf_manifest *m, struct hf_error *err) {
+  const struct hf_manifest_target *first = NULL;
+  for (size_t i = 0; i < m->n_targets; i++) {
+    if (!m->targets[i].enabled) continue;
+    if (m->targets[i].take == HF_PERIOD_NONE) return 0;
+    if (!first) first = &m->targets[i];
+  }
+  if (!first) return 0;
+  return hf_fail(err, HOLDFAST_E_CONFIG, "%s:%u: [target %s] take: every target that is switched on takes only some snapshots, so others would go nowhere; let one take all", first->file, first->line, first->name);
+}
+
 /* What a URL of a proxy begins with; libcurl knows these. */
 static bool is_proxy(const char *url) {
   static const char *const schemes[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
@@ -465,7 +545,8 @@ static int build_target(const struct hf_settings *defaults, const struct hf_raw_
   out->removable = common->values[T_REMOVABLE].number != 0;
   /* A disk that is away most of the time has an age of its own, if any. */
   out->rpo = common->values[T_RPO].count || out->removable ? common->values[T_RPO].number : defaults->values[H_RPO].number;
-  return build_way(s, common, out, err);
+  int k = build_way(s, common, out, err);
+  return k < 0 ? k : build_keep(s, common->values, out, err);
 }
 
 /* ---- [contact NAME] ---- */
@@ -519,7 +600,7 @@ static int fetch_secrets(const struct hf_raw *raw, struct hf_settings *set, enum
 static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_registry *registry, bool fetch,
                  struct hf_error *err) {
   HF_CLEANUP(hf_settings_freep) struct hf_settings *top = hf_settings_new(holdfast_table);
-  int r = build_holdfast(m, raw, m->file, top, err);
+  int r = build_holdfast(m, raw, m->file, top, fetch, err);
   if (r < 0) return r;
   m->sources = hf_allocn(raw->n, sizeof *m->sources);
   m->targets = hf_allocn(raw->n, sizeof *m->targets);
@@ -557,6 +638,7 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [source NAME] section; at least one is needed", m->file);
   if (m->n_targets == 0)
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [target NAME] section; at least one is needed", m->file);
+  if ((r = check_takes(m, err)) < 0) return r;
   for (size_t i = 0; fetch && r == 0 && i < m->n_sources; i++)
     if (m->sources[i].enabled) r = fetch_secrets(raw, m->sources[i].settings, HF_SECTION_SOURCE, m->sources[i].name, err);
   for (size_t i = 0; fetch && r == 0 && i < m->n_targets; i++)

@@ -285,6 +285,7 @@ void hf_manifest_free(struct hf_manifest *m) {
   free(m->file);
   free(m->host);
   free(m->host_key);
+  free(m->time_zone);
   free(m->state);
   free(m);
 }

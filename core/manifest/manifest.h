@@ -29,6 +29,17 @@ struct hf_manifest_source {
 };
 
 #define HF_LIMIT_MIN 4096 /* bytes per second: less would look like a dead connection */
+/* Calendar periods, in the manifest's time zone. */
+enum hf_period { HF_PERIOD_NONE, HF_PERIOD_HOUR, HF_PERIOD_DAY, HF_PERIOD_WEEK, HF_PERIOD_MONTH, HF_PERIOD_YEAR, HF_PERIODS };
+
+/* What a target keeps: the union of what its rules name. */
+struct hf_keep {
+  bool any;                /* there is a rule; without one everything is kept */
+  bool labelled;           /* `keep-labelled`: snapshots with a label stay; default yes */
+  uint32_t last;           /* the newest so many; 0: no such rule */
+  uint32_t every[HF_PERIODS]; /* the first of each of the newest so many periods; 0: no such rule */
+  int64_t within;          /* seconds before the newest; 0: no such rule */
+};
 
 struct hf_manifest_target {
   char *name;
@@ -37,6 +48,8 @@ struct hf_manifest_target {
   char *prefix;            /* before the host's name in every key, "" for none; no leading or trailing slash */
   bool enabled;
   bool removable;          /* it is no failure when it is not there */
+  struct hf_keep keep;
+  enum hf_period take;     /* the first snapshot of each such period goes there; HF_PERIOD_NONE: all */
   int64_t rpo;             /* seconds, as for a source */
   /* the way there: */
   char *proxy;             /* URL; "": none; NULL: what the environment says */
@@ -64,6 +77,7 @@ struct hf_manifest {
   char *state;             /* absolute; default HF_STATEDIR "/holdfast" (/var/lib/holdfast) */
   int64_t lock_wait;       /* seconds to wait for another run; default 0 */
   int64_t checkpoint;      /* seconds between indexes within a run; default 300 */
+  char *time_zone;         /* IANA name, in which retention's days begin; NULL: the system's */
   int64_t rpo;             /* seconds, 0: not watched */
   int64_t rto;             /* seconds that restoring all of the host may take, 0: not watched */
   int64_t run_log_keep;    /* seconds that runs and their logs are kept; default 30d */

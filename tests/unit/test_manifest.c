@@ -294,14 +294,14 @@ static void wrong_keys(void **state) {
   refused("[holdfast]\nrecipient = a@b\n", "x.ini:2: [holdfast] recipient: unknown key; did you mean recipients?");
   refused("[holdfast]\nzzzzzz = 24h\n",
           "x.ini:2: [holdfast] zzzzzz: unknown key; [holdfast] has host, recipients, recipient-key, host-key, state, "
-          "lock-wait, checkpoint, compression, padding, hide-recipients, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep");
+          "lock-wait, checkpoint, compression, padding, hide-recipients, time-zone, include, rpo, rto, run-log-keep, metrics-file, host-key-escrow, safety-keep and drill-keep");
   refused("[holdfast]\nHost = a\n", "x.ini:2: [holdfast] Host: unknown key; did you mean host?");
   refused(TOP "host = web2\n", "x.ini:4: [holdfast] host: given before at x.ini:2, and can be given once only");
   refused(TOP SRC "exlude = x\n" DST, "x.ini:7: [source s] exlude: unknown key; did you mean exclude?");
   refused(TOP SRC "timout = 1h\n" DST, "x.ini:7: [source s] timout: unknown key; did you mean timeout?");
   refused(TOP SRC "zzzzzz = 1h\n" DST,
           "x.ini:7: [source s] zzzzzz: unknown key; `holdfast plugins fake` lists those of the plugin, holdfast.ini(5) the others");
-  refused(TOP SRC DST "keep-daily = 7\n", "x.ini:10: [target t] keep-daily: unknown key; `holdfast plugins shelf` lists those of "
+  refused(TOP SRC DST "fold-daily = 7\n", "x.ini:10: [target t] fold-daily: unknown key; `holdfast plugins shelf` lists those of "
                                           "the plugin, holdfast.ini(5) the others");
   refused(TOP SRC "plugin = fake\n" DST, "x.ini:7: [source s] plugin: given before in line 5, and can be given once only");
   refused(TOP SRC "mode = fast\nmode = safe\n" DST,
@@ -315,6 +315,13 @@ static void wrong_keys(void **state) {
 
 static void wrong_values(void **state) {
   (void)state;
+  refused(TOP SRC DST "keep-daily = 0\n", "x.ini:10: [target t] keep-daily: a number from 1 to 1000000; without the key there is no such rule");
+  refused(TOP SRC DST "keep-within = 0\n", "x.ini:10: [target t] keep-within: a time such as 7d; without the key there is no such rule");
+  refused(TOP SRC DST "keep-labelled = no\n", "x.ini:10: [target t] keep-labelled: means nothing here: without keep-last, keep-hourly, keep-daily, keep-weekly, keep-monthly, keep-yearly or "
+                                              "keep-within the target keeps everything");
+  refused(TOP SRC DST "take = monthly\n", "x.ini:7: [target t] take: every target that is switched on takes only some snapshots, so others would go nowhere; let one take all");
+  refused(TOP SRC DST "take = never\n", "x.ini:10: [target t] take: \"never\" is not one of: all hourly daily weekly monthly yearly");
+  refused("[holdfast]\ntime-zone = ../etc/passwd\n", "x.ini:2: [holdfast] time-zone: \"../etc/passwd\" is not the name of a time zone; write it as in Europe/Berlin, or UTC");
   refused("[holdfast]\nhost =\n", "x.ini:2: [holdfast] host: the value is empty; leave the key out instead");
   refused("[holdfast]\nhost = a b\n",
           "x.ini:2: [holdfast] host: a host's name has letters, digits, '.', '_' and '-', at most 64, not '.' or '-' first");
