@@ -13,6 +13,7 @@ dist_man_MANS += \
 	man/holdfast-notify.7 \
 	man/holdfast-plugin.3 \
 	man/holdfast-plugins.1 \
+	man/holdfast-prune.1 \
 	man/holdfast-recovery.7 \
 	man/holdfast-repository.5 \
 	man/holdfast-restore.1 \

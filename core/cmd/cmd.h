@@ -79,6 +79,8 @@ json_t *hf_out_string(const char *s);
 /* A Unix time as RFC 3339 text for JSON. */
 json_t *hf_out_time(int64_t unix_s);
 json_t *hf_out_list(const struct hf_list *l);
+/* The strings, one behind the other. Caller frees. */
+char *hf_out_join(const struct hf_list *l, const char *between);
 
 /* A table for people: cells row by row. align: a letter per column, 'l' or 'r'. */
 struct hf_table {
@@ -131,6 +133,7 @@ int hf_cmd_cat(struct hf_cmd *c);
 int hf_cmd_restore(struct hf_cmd *c);
 int hf_cmd_verify(struct hf_cmd *c);
 int hf_cmd_sync(struct hf_cmd *c);
+int hf_cmd_prune(struct hf_cmd *c);
 int hf_cmd_drill(struct hf_cmd *c);
 int hf_cmd_status(struct hf_cmd *c);
 int hf_cmd_notify(struct hf_cmd *c);

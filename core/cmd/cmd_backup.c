@@ -25,8 +25,10 @@ static json_t *targets_json(const struct hf_backup_result *res) {
   json_t *a = json_array();
   for (size_t i = 0; i < res->n_targets; i++) {
     const struct hf_backup_target *t = &res->targets[i];
-    json_array_append_new(a, json_pack("{s:o, s:b, s:b, s:o}", "name", hf_out_string(t->name), "committed", (int)t->committed, "away", (int)t->away, "error",
-                                       hf_out_string(t->error)));
+    json_array_append_new(a, json_pack("{s:o, s:b, s:b, s:b, s:I, s:I, s:o}", "name", hf_out_string(t->name), "committed", (int)t->committed,
+                                       "away", (int)t->away,
+                                       "passed", (int)t->passed, "copied", (json_int_t)t->copied, "copied_bytes", (json_int_t)t->bytes,
+                                       "error", hf_out_string(t->error)));
   }
   return a;
 }
@@ -74,7 +76,8 @@ static void print_text(const struct hf_backup_result *res, bool dry) {
     const struct hf_backup_target *t = &res->targets[i];
     if (dry && !t->error) continue;
     printf("target %s: ", t->name);
-    hf_out_text(t->committed ? "committed" : t->error ? hf_target_message(t->name, t->error) : "not committed");
+    hf_out_text(t->committed ? "committed" : t->error ? hf_target_message(t->name, t->error) : t->passed ? "passed over: not due there" : "not committed");
+    if (t->copied) printf("; %llu objects copied there from other targets", (unsigned long long)t->copied);
     putchar('\n');
   }
   if (dry)

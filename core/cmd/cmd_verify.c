@@ -14,6 +14,12 @@ static void finding(void *ctx, const char *target, const char *object, const cha
   }
 }
 
+static void extra(void *ctx, const char *target, const char *object) {
+  const struct hf_cmd *c = ctx;
+  hf_log(HF_LOG_INFO, "target %s: %s: is not needed there", target, object);
+  if (c->json) hf_out_json(json_pack("{s:s, s:o, s:o}", "type", "extra", "target", hf_out_string(target), "object", hf_out_string(object)));
+}
+
 static void progress(void *ctx HF_UNUSED, const char *target, const char *what, uint64_t done, uint64_t total) {
   hf_out_progress("%s%s%llu of %llu %s", target ? target : "", target ? ": " : "", (unsigned long long)done,
                   (unsigned long long)total, what);
@@ -36,9 +42,15 @@ static uint64_t tampering(const struct hf_session *s) {
   return n;
 }
 
+/* Of what it has to hold. Rounded down: 100 means all. */
+static double percent_there(const struct hf_verify_target *v) {
+  if (v->needed == 0 || v->missing == 0) return 100;
+  return (double)((v->needed - HF_MIN(v->missing, v->needed)) * 10000 / v->needed) / 100;
+}
+
 static void print_text(const struct hf_session *s, const struct hf_verify_options *o, const struct hf_verify_result *r) {
-  static const char *const names[] = {"TARGET", "OBJECTS", "SIZE", "MISSING", "DAMAGED", "EXTRA", "READ"};
-  struct hf_table t = {.align = "lrrrrrr"};
+  static const char *const names[] = {"TARGET", "OBJECTS", "SIZE", "NEEDED", "THERE", "MISSING", "DAMAGED", "EXTRA", "READ"};
+  struct hf_table t = {.align = "lrrrrrrrr"};
   char took[24];
   for (size_t i = 0; i < HF_NELEM(names); i++) hf_table_add(&t, "%s", names[i]);
   for (size_t i = 0; i < r->n_targets; i++) {
@@ -46,6 +58,8 @@ static void print_text(const struct hf_session *s, const struct hf_verify_option
     hf_table_add(&t, "%s", v->name);
     hf_table_add(&t, "%llu", (unsigned long long)v->objects);
     hf_table_size(&t, v->bytes);
+    hf_table_add(&t, "%llu", (unsigned long long)v->needed);
+    hf_table_add(&t, "%.2f%%", percent_there(v));
     hf_table_add(&t, "%llu", (unsigned long long)v->missing);
     hf_table_add(&t, "%llu", (unsigned long long)v->damaged);
     hf_table_add(&t, "%llu", (unsigned long long)v->extra);
@@ -68,8 +82,9 @@ static json_t *targets_json(const struct hf_verify_result *r) {
   json_t *targets = json_array();
   for (size_t i = 0; i < r->n_targets; i++) {
     const struct hf_verify_target *v = &r->targets[i];
-    json_array_append_new(targets, json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", hf_out_string(v->name), "objects",
-                                             (json_int_t)v->objects, "bytes", (json_int_t)v->bytes, "missing",
+    json_array_append_new(targets, json_pack("{s:o, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}", "name", hf_out_string(v->name), "objects",
+                                             (json_int_t)v->objects, "bytes", (json_int_t)v->bytes, "needed", (json_int_t)v->needed,
+                                             "percent", percent_there(v), "missing",
                                              (json_int_t)v->missing, "damaged", (json_int_t)v->damaged, "extra",
                                              (json_int_t)v->extra, "read", (json_int_t)v->read));
   }
@@ -90,7 +105,7 @@ int hf_cmd_verify(struct hf_cmd *c) {
                                         {"decrypt", no_argument, NULL, DECRYPT},
                                         {"target", required_argument, NULL, TARGET},
                                         {NULL, 0, NULL, 0}};
-  struct hf_verify_options o = {.finding = finding, .progress = progress, .ctx = c};
+  struct hf_verify_options o = {.finding = finding, .extra = extra, .progress = progress, .ctx = c};
   struct hf_verify_result res = {0};
   struct hf_session *s = NULL;
   struct hf_error e = {0};

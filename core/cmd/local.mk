@@ -13,6 +13,7 @@ libcore_a_SOURCES += \
 	core/cmd/cmd_ls.c \
 	core/cmd/cmd_notify.c \
 	core/cmd/cmd_plugins.c \
+	core/cmd/cmd_prune.c \
 	core/cmd/cmd_restore.c \
 	core/cmd/cmd_status.c \
 	core/cmd/cmd_sync.c \

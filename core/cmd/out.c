@@ -34,6 +34,12 @@ json_t *hf_out_list(const struct hf_list *l) {
   return a;
 }
 
+char *hf_out_join(const struct hf_list *l, const char *between) {
+  struct hf_buf b = HF_BUF_INIT;
+  for (size_t i = 0; i < l->n; i++) hf_buf_addf(&b, "%s%s", i ? between : "", l->v[i]);
+  return hf_buf_take(&b);
+}
+
 void hf_out_text(const char *s) {
   HF_CLEANUP(hf_freep) char *shown = hf_printable(s, strlen(s));
   fputs(shown, stdout);

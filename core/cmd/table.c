@@ -13,7 +13,10 @@ const struct hf_command hf_commands[] = {
      "  -n, --dry-run     read everything and say what would be stored; store nothing\n"
      "      --label TEXT  a note kept with the snapshot\n",
      hf_cmd_backup},
-    {"list", "list snapshots", "[--target TARGET]", "      --target TARGET  only those that this target holds\n", hf_cmd_list},
+    {"list", "list snapshots", "[--all] [--target TARGET]",
+     "      --all            also those that were pruned\n"
+     "      --target TARGET  only those that this target holds\n",
+     hf_cmd_list},
     {"ls", "show what is in a snapshot", "[-l] SNAPSHOT [SOURCE [PATH]]", "  -l  with mode, owner, size and time\n", hf_cmd_ls},
     {"diff", "show what changed between two snapshots", "SNAPSHOT SNAPSHOT [SOURCE]", "", hf_cmd_diff},
     {"cat", "write one file or stream to standard output", "[-f] SNAPSHOT SOURCE [STREAM|PATH]",
@@ -36,6 +39,10 @@ const struct hf_command hf_commands[] = {
      "      --decrypt         also decrypt everything and walk through it\n"
      "      --target TARGET   this target only\n",
      hf_cmd_verify},
+    {"prune", "apply retention: what each target keeps, and what is deleted", "[-n] [--target TARGET]",
+     "  -n, --dry-run        say of every snapshot why it stays or goes; delete nothing\n"
+     "      --target TARGET  this target only\n",
+     hf_cmd_prune},
     {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [--report FILE] [--full-speed] [--no-record] [SNAPSHOT | --random] [SOURCE...] | --history",
      "      --random         an older snapshot, chosen by chance\n"
      "      --report FILE    also write the result as a page of HTML\n"

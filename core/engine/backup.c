@@ -6,9 +6,11 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/append.h"
+#include "engine/commit.h"
 #include "engine/engine.h"
 #include "engine/extend.h"
 #include "engine/hooks.h"
+#include "engine/settle.h"
 #include "pipeline/ingest.h"
 #include "plugin/worker.h"
 
@@ -27,6 +29,7 @@ struct run {
   struct hf_record *rec;
   struct hf_list index_recipients;
   struct hf_store *store;
+  struct hf_commit targets;
   struct part *parts;
   size_t n_parts;
   size_t good;
@@ -136,13 +139,15 @@ static int check_names(const struct run *r, struct hf_error *err) {
 static int prepare(struct run *r, struct hf_error *err) {
   const struct hf_manifest *m = r->s->manifest;
   int t = hf_session_all_recipients(r->s, &r->index_recipients, err);
+  if (t == 0 && !r->o->dry) t = hf_settle_rest(r->s, err);
+  if (t == 0) t = hf_commit_begin(r->s, r->rec, &r->targets, err);
   if (t < 0) return t;
   r->last_pack = hf_state_pack_max(r->s->state);
   r->last_index = hf_state_index_max(r->s->state);
   r->parts = hf_allocn(m->n_sources, sizeof *r->parts);
   r->rec->sources = hf_allocn(m->n_sources, sizeof *r->rec->sources);
-  struct hf_store_options so = {.state = r->s->state, .gpg = r->s->host, .repo_id = r->s->repo_id, .signer = r->s->host_key, .index_recipients = &r->index_recipients, .targets = r->s->targets,
-                                .n_targets = r->s->n_targets, .checkpoint = m->checkpoint, .dry = r->o->dry, .cancel = &hf_cancel};
+  struct hf_store_options so = {.state = r->s->state, .gpg = r->s->host, .repo_id = r->s->repo_id, .signer = r->s->host_key, .index_recipients = &r->index_recipients, .targets = r->targets.takers,
+                                .n_targets = r->targets.n_takers, .checkpoint = m->checkpoint, .dry = r->o->dry, .cancel = &hf_cancel};
   return hf_store_open(&so, &r->store, err);
 }
 
@@ -173,38 +178,15 @@ static int read_all(struct run *r, struct hf_error *err) {
 
 static bool run_refers(void *ctx, int64_t row) { return hf_store_refers_to(((struct run *)ctx)->store, row); }
 
-struct confirmed { bool *ok; };
-
-static bool may_have(void *ctx, size_t target) { return ((struct confirmed *)ctx)->ok[target]; }
-
-/* Packs that no target has are forgotten, so that the next run reads and stores that data again. */
-static int forget_absent(struct hf_session *s, const struct hf_list *missing, struct hf_error *err) {
-  for (size_t i = 0; i < missing->n; i++) {
-    struct hf_object_name name;
-    struct hf_state_pack p;
-    hf_key_parse(missing->v[i], &name);
-    if (name.kind != HF_OBJ_PACK || hf_state_pack_find(s->state, &name.digest, &p, NULL) != 1) continue;
-    bool somewhere = false;
-    for (size_t t = 0; t < s->n_targets && !somewhere; t++) {
-      uint64_t size = 0;
-      struct hf_error e = {0};
-      int r = hf_target_stat(s->targets[t], missing->v[i], &size, &e);
-      somewhere = (r == 0 && size == p.stored) || (r < 0 && r != HOLDFAST_E_NOT_FOUND);
-    }
-    if (somewhere) continue;
-    int r = hf_state_pack_forget(s->state, p.row, err);
-    if (r < 0) return r;
-  }
-  return hf_state_commit(s->state, err);
-}
+static bool may_have(void *ctx, size_t target) { return ((struct hf_commit *)ctx)->t[target].ok; }
 
 /* Where the snapshot is: what it refers to must not become deletable before it is old itself. */
-static void keep_locked(struct run *r, const struct confirmed *c) {
+static void keep_locked(struct run *r) {
   struct hf_session *s = r->s;
   const struct hf_extend x = {.refers = run_refers, .ctx = r, .last_pack = r->last_pack, .last_index = r->last_index};
   for (size_t i = 0; i < s->n_targets; i++) {
     struct hf_error e = {0};
-    if (!c->ok[i] || hf_target_failure(s->targets[i])) continue;
+    if (!r->targets.t[i].ok || r->targets.t[i].passes || hf_target_failure(s->targets[i])) continue;
     if (hf_extend(s, i, r->rec, &x, &e) < 0) hf_target_set_failed(s->targets[i], &e);
   }
 }
@@ -221,32 +203,10 @@ static int commit(struct run *r, struct hf_error *err) {
   t = hf_store_indexes(r->store, &rec->indexes, &rec->n_indexes, err);
   if (t < 0) return t;
 
-  struct confirmed c = {.ok = hf_allocn(s->n_targets, sizeof *c.ok)};
-  for (size_t i = 0; i < s->n_targets && t == 0; i++) {
-    struct hf_target *target = s->targets[i];
-    if (hf_target_failure(target)) continue;
-    struct hf_error e = {0};
-    struct hf_list missing = HF_LIST_INIT;
-    uint64_t n = 0;
-    int k = hf_confirm(s, i, run_refers, r, rec, &missing, &n, &e);
-    if (k == 0 && n > 0) {
-      k = hf_fail(&e, HOLDFAST_E_CORRUPT, "target %s: %llu of the objects that this snapshot needs are missing or of the wrong size there (%s%s); %s", hf_target_name(target), (unsigned long long)n, missing.v[0],
-                  n > 1 ? ", ..." : "", s->n_targets > 1 ? "holdfast sync brings it level" : "the next run stores them again");
-      t = forget_absent(s, &missing, err);
-    }
-    if (k == 0 && s->chains[i].unreadable) {
-      k = hf_fail(&e, HOLDFAST_E_FAILED, "target %s: its records could not be listed, so it cannot be told whether it holds the whole chain", hf_target_name(target));
-    } else if (k == 0 && !hf_target_is_level(s, i)) {
-      k = hf_fail(&e, HOLDFAST_E_FAILED, "target %s: does not hold the whole chain (newest record %llu of %llu); holdfast sync brings it level", hf_target_name(target), (unsigned long long)s->chains[i].head, (unsigned long long)s->head);
-    }
-    if (k < 0) hf_target_set_failed(target, &e);
-    else c.ok[i] = true;
-    hf_list_free(&missing);
-  }
   size_t reached = 0;
-  if (t == 0) t = hf_append(s, rec, may_have, &c, &reached, err);
-  if (t == 0) keep_locked(r, &c);
-  free(c.ok);
+  t = hf_commit_confirm(&r->targets, run_refers, r, err);
+  if (t == 0) t = hf_append(s, rec, may_have, &r->targets, &reached, err);
+  if (t == 0) keep_locked(r);
   for (size_t i = 0; t == 0 && i < r->n_parts; i++) {
     if (r->parts[i].ingest) t = hf_ingest_keep(r->parts[i].ingest, rec->seq, err);
   }
@@ -268,7 +228,10 @@ static void report_targets(struct run *r, bool committed, struct hf_backup_resul
       if (strcmp(hf_target_name(s->targets[k]), bt->name) != 0) continue;
       free(bt->error);
       bt->error = hf_strdup(hf_target_failure(s->targets[k]));
-      bt->committed = committed && !bt->error;
+      bt->committed = committed && !bt->error && !r->targets.t[k].passes;
+      bt->passed = committed && !bt->error && r->targets.t[k].passes;
+      bt->copied = r->targets.t[k].caught_up.copied;
+      bt->bytes = r->targets.t[k].caught_up.bytes;
     }
     if (bt->error && !bt->away) out->partial = true;
   }
@@ -276,6 +239,7 @@ static void report_targets(struct run *r, bool committed, struct hf_backup_resul
 
 static void run_free(struct run *r) {
   hf_store_close(r->store);
+  hf_commit_free(&r->targets);
   for (size_t i = 0; i < r->n_parts; i++) {
     hf_ingest_free(r->parts[i].ingest);
     hf_list_free(&r->parts[i].recipients);

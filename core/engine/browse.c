@@ -49,22 +49,21 @@ static bool is_held(const struct held *h, const struct hf_digest *d, size_t time
   return times > 0 && lo + times <= h->n && by_digest(&h->v[lo + times - 1], d) == 0;
 }
 
-int hf_list_snapshots(struct hf_session *s, bool held, int (*fn)(void *, const struct hf_record *, struct hf_error *), void *ctx,
+int hf_list_snapshots(struct hf_session *s, bool held, int (*fn)(void *, const struct hf_record *, const struct hf_live_snapshot *, struct hf_error *), void *ctx,
                       struct hf_error *err) {
   struct held h = {0};
-  int r = held ? list_held(s, &h, err) : 0;
-  for (uint64_t seq = 1; r == 0 && seq <= s->head; seq++) {
+  struct hf_live live;
+  int r = hf_live_load(s, &live, err);
+  if (r < 0) return r;
+  if (held) r = list_held(s, &h, err);
+  for (size_t i = 0; r == 0 && i < live.n; i++) {
     struct hf_record *rec = NULL;
     struct hf_digest d;
-    struct hf_error e = {0};
-    int t = hf_session_record(s, seq, &rec, &d, &e);
-    if (t == HOLDFAST_E_NOT_FOUND) continue; /* a gap, which the chain's issues tell of */
-    if (t < 0)
-      r = hf_fail(err, t, "%s", e.msg);
-    else if (rec->type == HF_RECORD_SNAPSHOT && (!held || is_held(&h, &d, s->n_targets)))
-      r = fn(ctx, rec, err);
+    r = hf_session_record(s, live.v[i].seq, &rec, &d, err);
+    if (r == 0 && (!held || is_held(&h, &d, s->n_targets))) r = fn(ctx, rec, &live.v[i], err);
     hf_record_free(rec);
   }
+  hf_live_free(&live);
   free(h.v);
   return r;
 }

@@ -5,6 +5,7 @@
 #define HF_BROWSE_H
 
 #include "engine/engine.h"
+#include "engine/live.h"
 
 /* One entry of a tree. path and link are unescaped, end in NUL and are valid during the call. link is NULL for what is no
  * link. */
@@ -14,9 +15,9 @@ struct hf_tree_entry {
   size_t path_n, link_n;
 };
 
-/* All snapshots, oldest first; held: only those that every opened target holds. A negative status of fn ends it. After
+/* All snapshots, oldest first, with what the chain says of them; held: only those whose record every opened target has. A negative status of fn ends it. After
  * hf_session_chain. */
-int hf_list_snapshots(struct hf_session *s, bool held, int (*fn)(void *ctx, const struct hf_record *r, struct hf_error *err),
+int hf_list_snapshots(struct hf_session *s, bool held, int (*fn)(void *ctx, const struct hf_record *r, const struct hf_live_snapshot *v, struct hf_error *err),
                       void *ctx, struct hf_error *err);
 
 struct hf_ls_sink {

@@ -54,6 +54,14 @@ int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_
   return r;
 }
 
+int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
+  int r = hf_session_remembered_head(s, target, seq, err);
+  for (size_t i = 0; i < s->n_targets; i++) {
+    if (strcmp(hf_target_name(s->targets[i]), target) == 0) *seq = HF_MAX(*seq, s->chains[i].head);
+  }
+  return r;
+}
+
 /* Fetch and check one record that the state does not have. */
 static int read_new(struct hf_session *s, uint64_t seq, const struct hf_digest *d, const struct hf_record *prev, const struct hf_digest *prev_digest, struct hf_record **out, struct hf_error *err) {
   char key[HF_KEY_MAX], signer[HF_FPR_LEN + 1];
@@ -213,45 +221,6 @@ int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out
   return hf_record_parse(json.data, json.len, out, err);
 }
 
-int hf_session_snapshot(struct hf_session *s, const char *spec, struct hf_record **out, struct hf_error *err) {
-  int64_t at = INT64_MAX;
-  uint64_t want = 0;
-  size_t len = strlen(spec);
-  bool latest = strcmp(spec, "latest") == 0;
-  bool digits = len > 0 && len <= 10 && strspn(spec, "0123456789") == len;
-  if (spec[0] == '@') {
-    int r = hf_parse_time(spec + 1, &at, err);
-    if (r < 0) return r;
-  } else if (digits) {
-    want = strtoull(spec, NULL, 10);
-  } else if (!latest && (len == 0 || strspn(spec, "0123456789abcdefABCDEF") != len)) {
-    return hf_fail(err, HOLDFAST_E_USAGE, "%s is no snapshot: say latest, a sequence number, the start of an id, or @TIME", spec);
-  }
-  struct hf_record *best = NULL;
-  size_t matches = 0;
-  for (uint64_t seq = s->head; seq >= 1; seq--) {
-    struct hf_record *r = NULL;
-    if (hf_session_record(s, seq, &r, NULL, NULL) < 0) continue;
-    bool hit = r->type == HF_RECORD_SNAPSHOT;
-    if (hit) hit = latest ? true : spec[0] == '@' ? r->time <= at : (digits && r->seq == want) || (!digits && strncasecmp(r->id, spec, len) == 0);
-    if (!hit || best) {
-      if (hit) matches++;
-      hf_record_free(r);
-      continue;
-    }
-    best = r;
-    matches = 1;
-    if (latest || spec[0] == '@' || digits) break;
-  }
-  if (!best) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "there is no snapshot %s", spec);
-  if (matches > 1) {
-    hf_record_free(best);
-    return hf_fail(err, HOLDFAST_E_USAGE, "%s is the start of %zu snapshots' ids: say more of it", spec, matches);
-  }
-  *out = best;
-  return 0;
-}
-
 int hf_session_secret(struct hf_session *s, const struct hf_digest *object, struct hf_error *err) {
   if (s->have_secret) return 0;
   char key[HF_KEY_MAX];
@@ -268,17 +237,32 @@ int hf_session_secret(struct hf_session *s, const struct hf_digest *object, stru
 
 /* ---- indexes into the catalogue ---- */
 
-struct loading { struct hf_session *s; int64_t index_row, pack_row; uint64_t packs; bool skip; };
+/* wanted: a bit per ordinal, those that are needed and not known yet. The others are not learnt: they may be gone, and what was in them may have been stored again elsewhere. */
+struct loading { struct hf_session *s; int64_t index_row, pack_row; uint64_t packs; bool skip; unsigned char *wanted; size_t n_wanted; };
+
+static int want(void *ctx, uint64_t ordinal) {
+  struct loading *l = ctx;
+  int r = l->index_row ? hf_state_index_knows(l->s->state, l->index_row, ordinal, NULL) : 0;
+  if (r != 0) return r < 0 ? r : 0;
+  if (ordinal / 8 >= l->n_wanted) {
+    size_t n = (size_t)ordinal / 4 + 64;
+    l->wanted = hf_realloc(l->wanted, n);
+    memset(l->wanted + l->n_wanted, 0, n - l->n_wanted);
+    l->n_wanted = n;
+  }
+  l->wanted[ordinal / 8] |= (unsigned char)(1u << (ordinal % 8));
+  return 0;
+}
 
 static int load_pack(void *ctx, size_t ordinal, const struct hf_index_pack *p, struct hf_error *err) {
   struct loading *l = ctx;
   struct hf_state *st = l->s->state;
-  struct hf_state_pack known;
-  int r = hf_state_pack_find(st, &p->digest, &known, err);
-  if (r < 0) return r;
   l->packs = ordinal + 1;
-  l->skip = r == 1;
+  l->skip = ordinal / 8 >= l->n_wanted || !(l->wanted[ordinal / 8] >> (ordinal % 8) & 1);
   if (l->skip) return 0;
+  int r = hf_state_pack_find(st, &p->digest, NULL, err);
+  l->skip = r != 0;
+  if (r != 0) return r < 0 ? r : 0;
   r = hf_state_pack_begin(st, (int)p->kind, p->source, p->audience, &l->pack_row, err);
   if (r == 0) r = hf_state_pack_sealed(st, l->pack_row, &p->digest, p->stored, p->raw, err);
   if (r == 0) r = hf_state_pack_indexed(st, l->pack_row, l->index_row, ordinal, err);
@@ -290,28 +274,36 @@ static int load_chunk(void *ctx, const struct hf_chunk_ref *c, struct hf_error *
   return l->skip ? 0 : hf_state_chunk_add(l->s->state, &c->id, l->pack_row, c->offset, c->length, err);
 }
 
+/* What the record needs of one index. */
+static int load_index(struct loading *l, const struct hf_record_index *x, struct hf_error *err) {
+  struct hf_state *st = l->s->state;
+  uint64_t packs = 0, known = 0;
+  int r = hf_state_index_find(st, &x->sha256, &l->index_row, &packs, err);
+  if (r < 0) return r;
+  if (r == 1 && ((r = hf_state_index_known(st, l->index_row, &known, err)) < 0 || known == packs)) return r < 0 ? r : 0;
+  r = hf_ranges_each(x->packs, want, l, err);
+  if (r < 0 || l->n_wanted == 0) return r;
+
+  char key[HF_KEY_MAX];
+  HF_CLEANUP(hf_buf_free) struct hf_buf packed = HF_BUF_INIT, text = HF_BUF_INIT;
+  hf_key_index(key, &x->sha256);
+  r = hf_session_fetch_sealed(l->s, key, &x->sha256, &packed, NULL, err);
+  if (r == 0) r = hf_zstd_decompress(packed.data, packed.len, HF_META_MAX, &text, err);
+  if (r == 0 && l->index_row == 0) r = hf_state_index_add(st, &x->sha256, 0, &l->index_row, err);
+  struct hf_index_sink sink = {.ctx = l, .pack = load_pack, .chunk = load_chunk};
+  if (r == 0) r = hf_index_parse(text.data, text.len, l->s->repo_id, &sink, err);
+  if (r == 0) r = hf_state_index_size(st, l->index_row, l->packs, err);
+  if (r == 0) return hf_state_commit(st, err);
+  hf_prefix(err, "%s", key);
+  hf_state_rollback(st, NULL);
+  return r;
+}
+
 int hf_session_load_indexes(struct hf_session *s, const struct hf_record *rec, struct hf_error *err) {
   for (size_t i = 0; i < rec->n_indexes; i++) {
-    const struct hf_digest *d = &rec->indexes[i].sha256;
     struct loading l = {.s = s};
-    int r = hf_state_index_find(s->state, d, NULL, NULL, err);
-    if (r < 0) return r;
-    if (r == 1) continue;
-    char key[HF_KEY_MAX];
-    HF_CLEANUP(hf_buf_free) struct hf_buf packed = HF_BUF_INIT, text = HF_BUF_INIT;
-    hf_key_index(key, d);
-    r = hf_session_fetch_sealed(s, key, d, &packed, NULL, err);
-    if (r == 0) r = hf_zstd_decompress(packed.data, packed.len, HF_META_MAX, &text, err);
-    if (r == 0) r = hf_state_index_add(s->state, d, 0, &l.index_row, err);
-    struct hf_index_sink sink = {.ctx = &l, .pack = load_pack, .chunk = load_chunk};
-    if (r == 0) r = hf_index_parse(text.data, text.len, s->repo_id, &sink, err);
-    if (r == 0) r = hf_state_index_size(s->state, l.index_row, l.packs, err);
-    if (r < 0) {
-      hf_prefix(err, "%s", key);
-      hf_state_rollback(s->state, NULL);
-      return r;
-    }
-    r = hf_state_commit(s->state, err);
+    int r = load_index(&l, &rec->indexes[i], err);
+    free(l.wanted);
     if (r < 0) return r;
   }
   return 0;

@@ -30,7 +30,13 @@ struct hf_backup_options {
   void (*progress)(void *ctx, const struct hf_progress *p);
   void *ctx;
 };
-struct hf_backup_target { char *name; bool committed, away; char *error; }; /* away: removable and not there, which is no failure */
+struct hf_backup_target {
+  char *name;
+  bool committed, passed;  /* it has the snapshot; the snapshot was not due there */
+  bool away;               /* removable and not there, which is no failure */
+  uint64_t copied, bytes;  /* objects that it lacked and was given by other targets */
+  char *error;
+};
 struct hf_backup_result {
   struct hf_record *record; /* seq 0 after a dry run; NULL when there is no snapshot */
   struct hf_backup_target *targets;
@@ -107,10 +113,11 @@ struct hf_verify_options {
   double read_percent;  /* 0: presence only; 100: every object is fetched and its digest computed */
   bool decrypt;         /* packs decrypted, chunks identified, recipes walked */
   void (*finding)(void *ctx, const char *target, const char *object, const char *what); /* something is wrong */
+  void (*extra)(void *ctx, const char *target, const char *object); /* an object that the target need not hold; may be NULL */
   void (*progress)(void *ctx, const char *target, const char *what, uint64_t done, uint64_t total);
   void *ctx;
 };
-struct hf_verify_target { const char *name; uint64_t objects, bytes, missing, damaged, extra, read; };
+struct hf_verify_target { const char *name; uint64_t objects, bytes, needed, missing, damaged, extra, read; }; /* needed: objects that it has to hold */
 struct hf_verify_result {
   struct hf_verify_target *targets;
   size_t n_targets;

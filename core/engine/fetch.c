@@ -33,7 +33,7 @@ void hf_fetching_free(struct hf_fetching *f) {
 /* What a target is sorted by. */
 struct place {
   size_t i; /* of the session's targets */
-  bool back, far;
+  bool elsewhere, back, far; /* elsewhere: it need not hold the snapshot that is read */
   /* Milliseconds, in factors of four: what is about as near goes in the manifest's order, and does not change places with every call. 0 for
    * folders of this machine. */
   int distance;
@@ -41,6 +41,7 @@ struct place {
 
 static int by_nearness(const void *a, const void *b) {
   const struct place *x = a, *y = b;
+  if (x->elsewhere != y->elsewhere) return x->elsewhere - y->elsewhere;
   if (x->back != y->back) return x->back - y->back;
   if (x->far != y->far) return x->far - y->far;
   if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
@@ -55,6 +56,7 @@ static struct place *places(struct hf_session *s) {
   pthread_mutex_unlock(&s->fetching->lock);
   for (size_t i = 0; i < s->n_targets; i++) {
     double d = hf_target_distance(s->targets[i]);
+    v[i].elsewhere = s->chains[i].elsewhere;
     v[i].far = !hf_target_is_local(s->targets[i]);
     if (v[i].far) v[i].distance = (64 - __builtin_clzll((uint64_t)(HF_MIN(d, 1e6) * 1000) + 1)) / 2;
   }
@@ -65,6 +67,11 @@ static struct place *places(struct hf_session *s) {
 /* A target could not give an object. The first is told of, the others are counted. */
 static void pass_over(struct hf_session *s, size_t i, int r, const struct hf_error *why) {
   struct hf_reads *x = &s->fetching->of[i];
+  /* What was pruned there, or passed over, is not missed. */
+  if (r == HOLDFAST_E_NOT_FOUND && s->chains[i].partly) {
+    hf_log(HF_LOG_INFO, "%s", why->msg);
+    return;
+  }
   pthread_mutex_lock(&s->fetching->lock);
   bool first = !x->told;
   x->told = true;

@@ -11,6 +11,9 @@ libcore_a_SOURCES += \
 	core/engine/chain.c \
 	core/engine/check.c \
 	core/engine/check.h \
+	core/engine/choose.c \
+	core/engine/commit.c \
+	core/engine/commit.h \
 	core/engine/check_write.c \
 	core/engine/confirm.c \
 	core/engine/engine.h \
@@ -24,10 +27,16 @@ libcore_a_SOURCES += \
 	core/engine/hooks.c \
 	core/engine/hooks.h \
 	core/engine/init.c \
+	core/engine/level.c \
+	core/engine/level.h \
 	core/engine/live.c \
 	core/engine/live.h \
 	core/engine/made.c \
 	core/engine/made.h \
+	core/engine/needs.c \
+	core/engine/needs.h \
+	core/engine/prune.c \
+	core/engine/prune.h \
 	core/engine/metrics.c \
 	core/engine/notify.c \
 	core/engine/notify.h \
@@ -37,12 +46,16 @@ libcore_a_SOURCES += \
 	core/engine/restore.c \
 	core/engine/restore_impl.h \
 	core/engine/restore_tree.c \
+	core/engine/retention.c \
+	core/engine/retention.h \
 	core/engine/runlog.c \
 	core/engine/runlog.h \
 	core/engine/safety.c \
 	core/engine/select.c \
 	core/engine/session.c \
 	core/engine/session.h \
+	core/engine/settle.c \
+	core/engine/settle.h \
 	core/engine/status.c \
 	core/engine/status.h \
 	core/engine/status_host.c \
@@ -54,6 +67,8 @@ libcore_a_SOURCES += \
 	core/engine/undo.h \
 	core/engine/undo_apply.c \
 	core/engine/undo_remove.c \
+	core/engine/take.c \
+	core/engine/take.h \
 	core/engine/verify.c \
 	core/engine/verify_impl.h \
 	core/engine/verify_read.c

@@ -22,6 +22,8 @@ struct hf_target_chain {
   uint64_t first_missing; /* the first of those, 0 none */
   uint64_t foreign; /* records there that are not the chain's */
   bool unreadable;  /* its records could not be listed */
+  bool partly;      /* there are snapshots that it need not hold, so that it may lack what is asked for (hf_live_load) */
+  bool elsewhere;   /* the snapshot chosen last is not one that it has to hold: it is asked last */
 };
 
 /* Something wrong with the chain, as a sentence. */
@@ -97,15 +99,17 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err);
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
 /* Remember that the target holds the chain up to seq: should it have less one day, somebody took it away. Takes effect with the next commit. */
 int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err);
+/* The newest record that the target is known to have or to have had; it need not be one that is open. */
+int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
 /* That number, 0 for none. */
 int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
 /* Record seq, parsed; digest may be NULL. NOT_FOUND. */
 int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
-/* `latest`, a sequence number, an id prefix, or @TIME. */
+/* `latest`, a sequence number, an id prefix, or @TIME; the first and the last among those that a target within reach has to hold (choose.c). HOLDFAST_E_NOT_FOUND says so when the one that is named is pruned. */
 int hf_session_snapshot(struct hf_session *s, const char *spec, struct hf_record **out, struct hf_error *err);
 /* Load the secret from the record's secrets object (or the state). */
 int hf_session_secret(struct hf_session *s, const struct hf_digest *object, struct hf_error *err);
-/* The catalogue knows all packs of a record's indexes: fetch those indexes that it lacks. */
+/* The catalogue knows all packs that a record refers to: fetch those indexes that it lacks. */
 int hf_session_load_indexes(struct hf_session *s, const struct hf_record *r, struct hf_error *err);
 
 /* ---- recipients (recipients.c) ---- */

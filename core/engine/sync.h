@@ -17,8 +17,7 @@ struct hf_sync_result {
   struct hf_sync_target *targets; /* n_targets, parallel to the session's */
   size_t n_targets;
 };
-/* Copy to each target what it lacks of the repository and another target has good: texts and keys, secrets, packs, indexes, and last the records in their order, so that a target cut off half way never names what it does not
- * hold. Every object's digest is checked on the way. Needs no private key but the host's. After hf_session_chain. */
+/* Copy to each target what it lacks of what it has to hold (hf_level). Needs no private key but the host's. After hf_session_chain. */
 int hf_sync(struct hf_session *s, const struct hf_sync_options *o, struct hf_sync_result *out, struct hf_error *err);
 void hf_sync_result_free(struct hf_sync_result *r);
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Three depths: one listing of each target against what the snapshots need; every object's digest against its name; every chunk's id and every recipe. The first two need no private key.
- * Memory: one bit per pack and target, and the keys of one target's objects when they are to be read; READERS objects that are read at once.
+ * Memory: a few bits per pack, the keys of one target's indexes, and those of all its objects when they are to be read; READERS objects that are read at once.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -23,71 +23,48 @@ void hf_verify_finding(struct hf_verifying *v, const char *target, const char *o
   if (v->o->finding) v->o->finding(v->o->ctx, target, object, text);
 }
 
-bool hf_verify_needs(const struct hf_verifying *v, int64_t row) { return row <= v->max_pack && (v->packs[row / 8] >> (row % 8) & 1); }
+bool hf_verify_needs(const struct hf_verifying *v, int64_t row) { return hf_needs_pack(&v->all, row); }
 
 /* ---- what is needed ---- */
 
-struct marking { struct hf_verifying *v; int64_t index_row; const char *index_key; };
-
-static int mark(void *ctx, uint64_t ordinal) {
-  struct marking *m = ctx;
-  struct hf_state_pack p;
-  int r = hf_state_index_pack(m->v->s->state, m->index_row, ordinal, &p, NULL);
-  if (r < 0) return r;
-  if (r == 0) {
-    hf_verify_finding(m->v, NULL, m->index_key, "a snapshot needs its pack number %llu, and it names none", (unsigned long long)ordinal);
-    return 0;
-  }
-  m->v->packs[p.row / 8] |= (unsigned char)(1u << (p.row % 8));
-  return 0;
+static void tell_lost(void *ctx, const struct hf_record *rec, const char *index_key, uint64_t ordinal) {
+  hf_verify_finding(ctx, NULL, index_key, "snapshot %llu needs its pack number %llu, and it names none", (unsigned long long)rec->seq, (unsigned long long)ordinal);
 }
 
-static int mark_record(struct hf_verifying *v, const struct hf_record *rec) {
-  for (size_t i = 0; i < rec->n_indexes; i++) {
-    char key[HF_KEY_MAX];
-    struct marking m = {.v = v, .index_key = key};
-    struct hf_error e = {0};
-    hf_key_index(key, &rec->indexes[i].sha256);
-    if (hf_state_index_find(v->s->state, &rec->indexes[i].sha256, &m.index_row, NULL, &e) != 1) continue; /* told already: it could not be loaded */
-    if (hf_ranges_each(rec->indexes[i].packs, mark, &m, &e) < 0) hf_verify_finding(v, NULL, key, "record %llu: %s", (unsigned long long)rec->seq, e.msg);
-  }
-  return 0;
-}
+static void index_failed(void *ctx, uint64_t seq, const struct hf_error *why) { hf_verify_finding(ctx, NULL, "", "snapshot %llu: %s", (unsigned long long)seq, why->msg); }
 
-static void gather_texts(struct hf_verifying *v, const struct hf_record *rec) {
-  const char *key;
-  json_t *digest;
-  json_object_foreach(json_object_get(rec->extra, "texts"), key, digest) {
-    if (json_is_string(digest)) hf_list_take(&v->texts, hf_asprintf("%s %s", key, json_string_value(digest)));
+static void gather_texts(struct hf_verifying *v) {
+  for (uint64_t seq = 1; seq <= v->s->head; seq++) {
+    struct hf_record *rec = NULL;
+    const char *key;
+    json_t *digest;
+    if (hf_session_record(v->s, seq, &rec, NULL, NULL) < 0) continue;
+    json_object_foreach(json_object_get(rec->extra, "texts"), key, digest) {
+      if (json_is_string(digest)) hf_list_take(&v->texts, hf_asprintf("%s %s", key, json_string_value(digest)));
+    }
+    hf_record_free(rec);
   }
 }
 
+/* All indexes first: they add packs to the catalogue. */
 static int gather(struct hf_verifying *v, struct hf_error *err) {
   struct hf_session *s = v->s;
-  /* All indexes first: they add packs to the catalogue. */
-  for (uint64_t seq = 1; seq <= s->head; seq++) {
+  int r = hf_live_load(s, &v->live, err);
+  if (r < 0) return r;
+  gather_texts(v);
+  for (size_t i = 0; i < v->live.n; i++) v->out->snapshots += hf_live_within_reach(s, &v->live.v[i]);
+  for (size_t i = 0; r == 0 && i < s->n_targets; i++) r = hf_live_load_indexes(s, &v->live, hf_target_name(s->targets[i]), index_failed, v, err);
+  if (r == 0) r = hf_needs_open(s, &v->all, err);
+  v->all.tell_lost = tell_lost;
+  v->all.ctx = v;
+  for (size_t i = 0; r == 0 && i < v->live.n; i++) {
     struct hf_record *rec = NULL;
-    struct hf_error e = {0};
-    int k = hf_session_record(s, seq, &rec, NULL, &e);
-    if (k == 0) gather_texts(v, rec);
-    if (k < 0 || rec->type != HF_RECORD_SNAPSHOT) {
-      hf_record_free(rec);
-      continue;
-    }
-    v->out->snapshots++;
-    int r = hf_session_load_indexes(s, rec, &e);
-    hf_record_free(rec);
-    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "%s", e.msg);
-    if (r < 0) hf_verify_finding(v, NULL, "", "snapshot %llu: %s", (unsigned long long)seq, e.msg);
-  }
-  v->max_pack = hf_state_pack_max(s->state);
-  v->packs = hf_alloc((size_t)v->max_pack / 8 + 1);
-  for (uint64_t seq = 1; seq <= s->head; seq++) {
-    struct hf_record *rec = NULL;
-    if (hf_session_record(s, seq, &rec, NULL, NULL) == 0 && rec->type == HF_RECORD_SNAPSHOT) mark_record(v, rec);
+    if (!hf_live_within_reach(s, &v->live.v[i])) continue;
+    r = hf_session_record(s, v->live.v[i].seq, &rec, NULL, err);
+    if (r == 0) r = hf_needs_add(&v->all, rec, err);
     hf_record_free(rec);
   }
-  return 0;
+  return r;
 }
 
 /* ---- one target ---- */
@@ -95,14 +72,20 @@ static int gather(struct hf_verifying *v, struct hf_error *err) {
 struct listing {
   struct hf_verifying *v;
   struct hf_verify_target *t;
+  struct hf_needs needs; /* of this target */
   unsigned char *packs; /* bit per pack row: is there, in the right size */
   struct hf_list seen;  /* indexes, secrets, keys and texts: few */
-  struct hf_list told;  /* of those, reported as missing */
   struct hf_list read;  /* keys to fetch */
   struct hf_target *target;
   pthread_mutex_t lock; /* while objects are read: over the counts and the callbacks */
   size_t done;
 };
+
+/* There, and not needed there: what waits to be deleted, or was left by a run that was broken off. */
+static void extra(struct listing *l, const char *key) {
+  l->t->extra++;
+  if (l->v->o->extra) l->v->o->extra(l->v->o->ctx, l->t->name, key);
+}
 
 static int see(void *ctx, const char *key, uint64_t size) {
   struct listing *l = ctx;
@@ -114,8 +97,8 @@ static int see(void *ctx, const char *key, uint64_t size) {
     struct hf_state_pack p;
     int r = hf_state_pack_find(l->v->s->state, &name.digest, &p, NULL);
     if (r < 0) return r;
-    bool known = r == 1 && p.row <= l->v->max_pack;
-    if (!known || !hf_verify_needs(l->v, p.row)) l->t->extra++;
+    bool known = r == 1 && p.row <= l->needs.max_pack;
+    if (!known || !hf_needs_pack(&l->needs, p.row)) extra(l, key);
     if (known && p.stored == size) l->packs[p.row / 8] |= (unsigned char)(1u << (p.row % 8));
   } else if (name.kind != HF_OBJ_OTHER && name.kind != HF_OBJ_RECORD) {
     hf_list_add(&l->seen, key);
@@ -126,7 +109,9 @@ static int see(void *ctx, const char *key, uint64_t size) {
 
 static int check_pack(void *ctx, const struct hf_state_pack *p, struct hf_error *err HF_UNUSED) {
   struct listing *l = ctx;
-  if (!hf_verify_needs(l->v, p->row) || (l->packs[p->row / 8] >> (p->row % 8) & 1)) return 0;
+  if (!hf_needs_pack(&l->needs, p->row)) return 0;
+  l->t->needed++;
+  if (l->packs[p->row / 8] >> (p->row % 8) & 1) return 0;
   char key[HF_KEY_MAX];
   hf_key_pack(key, &p->digest);
   l->t->missing++;
@@ -137,45 +122,42 @@ static int check_pack(void *ctx, const struct hf_state_pack *p, struct hf_error 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static void need(struct listing *l, const char *key) {
-  /* Snapshots share indexes: what is there is asked for many times, what is missing is told once. */
+  l->t->needed++;
   if (l->seen.n && bsearch(&key, l->seen.v, l->seen.n, sizeof *l->seen.v, by_text)) return;
-  if (hf_list_has(&l->told, key)) return;
-  hf_list_add(&l->told, key);
   l->t->missing++;
   hf_verify_finding(l->v, l->t->name, key, "is missing");
 }
 
-static void check_small(struct listing *l) {
-  struct hf_session *s = l->v->s;
-  char key[HF_KEY_MAX];
-  hf_list_sort(&l->seen);
-  need(l, "README.txt");
-  need(l, "recover.sh");
-  need(l, "repository.ini");
-  for (uint64_t seq = 1; seq <= s->head; seq++) {
+/* Also those that the catalogue does not know, since they could not be read. */
+static void check_indexes(struct listing *l) {
+  struct hf_list names = HF_LIST_INIT;
+  for (size_t i = 0; i < l->v->live.n; i++) {
     struct hf_record *rec = NULL;
-    struct hf_digest zero = {{0}};
-    if (hf_session_record(s, seq, &rec, NULL, NULL) < 0) continue;
-    if (!hf_digest_eq(&rec->secret, &zero)) {
-      hf_key_secret(key, &rec->secret);
-      need(l, key);
-    }
-    const char *sealed = json_string_value(json_object_get(rec->extra, "host_key_object"));
-    struct hf_digest d;
-    if (sealed && strlen(sealed) == 64 && hf_digest_parse(sealed, &d)) {
-      hf_key_secret(key, &d);
-      need(l, key);
-    }
-    for (size_t i = 0; i < rec->n_indexes; i++) {
-      hf_key_index(key, &rec->indexes[i].sha256);
-      need(l, key);
-    }
-    for (size_t i = 0; i < rec->host_keys.n; i++) {
-      hf_key_hostkey(key, rec->host_keys.v[i]);
-      need(l, key);
+    if (!hf_live_at(&l->v->live.v[i], l->t->name) || hf_session_record(l->v->s, l->v->live.v[i].seq, &rec, NULL, NULL) < 0) continue;
+    for (size_t k = 0; k < rec->n_indexes; k++) {
+      char key[HF_KEY_MAX];
+      hf_key_index(key, &rec->indexes[k].sha256);
+      hf_list_add(&names, key);
     }
     hf_record_free(rec);
   }
+  /* Snapshots share indexes: each is looked for once. */
+  hf_list_sort(&names);
+  for (size_t i = 0; i < names.n; i++) {
+    if (i == 0 || strcmp(names.v[i], names.v[i - 1]) != 0) need(l, names.v[i]);
+  }
+  for (size_t i = 0; i < l->seen.n; i++) {
+    struct hf_object_name name;
+    hf_key_parse(l->seen.v[i], &name);
+    if (name.kind == HF_OBJ_INDEX && !(names.n && bsearch(&l->seen.v[i], names.v, names.n, sizeof *names.v, by_text))) extra(l, l->seen.v[i]);
+  }
+  hf_list_free(&names);
+}
+
+static void check_small(struct listing *l) {
+  hf_list_sort(&l->seen);
+  for (size_t i = 0; i < l->needs.small.n; i++) need(l, l->needs.small.v[i]);
+  check_indexes(l);
 }
 
 /* Is this the public key with that fingerprint? A home of its own looks at it: what a target holds gets into no keyring. */
@@ -263,13 +245,21 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
   struct hf_target *t = v->s->targets[i];
   struct listing l = {.v = v, .t = &v->out->targets[i], .target = t};
   l.t->name = hf_target_name(t);
-  l.packs = hf_alloc((size_t)v->max_pack / 8 + 1);
   struct hf_error e = {0};
-  int r = hf_target_list(t, "", see, &l, &e);
+  int r = hf_needs_open(v->s, &l.needs, err);
+  if (r < 0) return r;
+  r = hf_needs_add_live(&l.needs, &v->live, l.t->name, err);
+  if (r < 0) {
+    hf_needs_free(&l.needs);
+    return r;
+  }
+  l.packs = hf_alloc((size_t)l.needs.max_pack / 8 + 1);
+  r = hf_target_list(t, "", see, &l, &e);
   if (r < 0) {
     hf_verify_finding(v, l.t->name, "", "%s", e.msg);
   } else {
     uint64_t records = v->s->chains[i].missing;
+    l.t->needed += v->s->head;
     l.t->missing += records;
     if (records) hf_verify_finding(v, l.t->name, "records/", "%llu records of the chain are missing", (unsigned long long)records);
     r = hf_state_packs_each(v->s->state, check_pack, &l, err);
@@ -282,7 +272,7 @@ static int verify_target(struct hf_verifying *v, size_t i, struct hf_error *err)
     pthread_mutex_destroy(&l.lock);
   }
   hf_list_free(&l.seen);
-  hf_list_free(&l.told);
+  hf_needs_free(&l.needs);
   hf_list_free(&l.read);
   free(l.packs);
   return r < 0 && e.code == 0 ? r : 0;
@@ -300,11 +290,12 @@ int hf_verify(struct hf_session *s, const struct hf_verify_options *o, struct hf
   struct hf_verifying v = {.s = s, .o = o, .out = out};
   int r = gather(&v, err);
   for (size_t i = 0; r == 0 && i < s->n_targets; i++) r = verify_target(&v, i, err);
-  for (int64_t row = 1; r == 0 && row <= v.max_pack; row++) out->packs += hf_verify_needs(&v, row);
+  for (int64_t row = 1; r == 0 && row <= v.all.max_pack; row++) out->packs += hf_verify_needs(&v, row);
   if (r == 0 && o->decrypt) r = hf_verify_decrypt(&v, err);
   if (r == 0 && hf_cancel) r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
-  free(v.packs);
   hf_list_free(&v.texts);
+  hf_needs_free(&v.all);
+  hf_live_free(&v.live);
   out->seconds = hf_now() - start;
   return r;
 }

@@ -5,13 +5,14 @@
 #define HF_VERIFY_IMPL_H
 
 #include "engine/engine.h"
+#include "engine/needs.h"
 
 struct hf_verifying {
   struct hf_session *s;
   const struct hf_verify_options *o;
   struct hf_verify_result *out;
-  unsigned char *packs; /* bit per pack row: some snapshot needs it */
-  int64_t max_pack;
+  struct hf_live live;
+  struct hf_needs all; /* of all snapshots that an open target has to hold */
   struct hf_list texts;  /* "KEY DIGEST" of README.txt and recover.sh as init and keys records name them; empty for a repository older than that */
 };
 

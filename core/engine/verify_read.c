@@ -147,11 +147,11 @@ static int walk_recipes(struct all *a, const struct hf_record *rec, struct hf_er
 int hf_verify_decrypt(struct hf_verifying *v, struct hf_error *err) {
   struct all a = {.v = v};
   int r = 0;
-  for (uint64_t seq = 1; r == 0 && seq <= v->s->head; seq++) {
+  for (size_t i = 0; r == 0 && i < v->live.n; i++) {
     struct hf_record *rec = NULL;
-    if (hf_session_record(v->s, seq, &rec, NULL, NULL) < 0) continue;
-    if (rec->type == HF_RECORD_SNAPSHOT) r = walk_recipes(&a, rec, err);
-    if (rec->type != HF_RECORD_SNAPSHOT || !learn(&a, rec)) hf_record_free(rec);
+    if (!hf_live_within_reach(v->s, &v->live.v[i]) || hf_session_record(v->s, v->live.v[i].seq, &rec, NULL, NULL) < 0) continue;
+    r = walk_recipes(&a, rec, err);
+    if (!learn(&a, rec)) hf_record_free(rec);
   }
   for (size_t i = 0; r == 0 && i < a.n; i++) {
     a.now = &a.v_aud[i];

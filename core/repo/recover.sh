@@ -122,11 +122,77 @@ parse_record() {
         }
         if (d == 6 && m == "recipe") print "recipe", src, st, hex(value(s))
       }
-      if (top == "indexes" && d == 3 && k == "sha256") print "index", hex(value(s))
+      if (top == "indexes" && d == 3 && k == "sha256") { x = hex(value(s)); print "index", x }
+      if (top == "indexes" && d == 3 && k == "packs") { s = value(s); if (s !~ /[^0-9,-]/) print "packs", x, s }
+      if (top == "extra") {
+        if (d == 2 && k != "") m = k
+        if (d == 4 && k != "") sub_ = k
+        if (m == "passed" && d == 3 && s ~ /^"/) print "passed"
+        if (m == "gone" && d == 3 && value(s) + 0 > 0) print "away", value(s) + 0
+        if (m == "removed" && sub_ == "snapshots" && d == 5 && value(s) + 0 > 0) print "away", value(s) + 0
+      }
     }' "$1"
 }
 
-found=
+# The packs that a snapshot needs of the index on standard input: those with the ordinals "0-5,7".
+needed() {
+  awk -v ranges="$1" '
+    BEGIN {
+      n = split(ranges, r, ","); i = 1; p = 0
+      for (k = 1; k <= n; k++) { c = split(r[k], ab, "-"); first[k] = ab[1] + 0; last[k] = ab[c] + 0 }
+    }
+    $1 == "pack" {
+      while (i <= n && p > last[i]) i++
+      if (i <= n && p >= first[i]) print $2
+      p++
+    }'
+}
+# Are the packs there that a file lists? Else $why says which is not.
+are_there() {
+  while read -r pack <&7; do
+    [ -f "$repo/packs/${pack%"${pack#??}"}/$pack.tar.zst.gpg" ] || { why="pack $pack is missing"; return 1; }
+  done 7<"$1"
+}
+list_indexes() { awk '$1 == "index" { id[++n] = $2 } $1 == "packs" { packs[$2] = $3 } END { for (i = 1; i <= n; i++) print id[i], packs[id[i]] }' "$work/list" >"$work/indexes"; }
+
+# A replica has the records of all snapshots, and not the packs of all: some were pruned from it, or it took only some of them. One that a record
+# says that of, for whatever target, may be such a one. Is all of it here? Else $why says what is not.
+is_whole() {
+  list_indexes
+  : >"$work/needed"
+  while read -r index ranges <&6; do
+    open_meta "$repo/indexes/$index.zst.gpg" "$index" "$work/index.zst" || { why="index $index: $why"; return 1; }
+    zstd -dcq <"$work/index.zst" | needed "$ranges" >>"$work/needed"
+  done 6<"$work/indexes"
+  are_there "$work/needed"
+}
+is_named() { awk -v n="$1" '$1 == "passed" || ($1 == "away" && $2 == n) { ok = 1 } END { exit !ok }' "$work/list" "$work/away"; }
+
+# For a snapshot that was asked for by number: do later records name it?
+read_later() {
+  for later in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
+    later=${later#records/}
+    [ "$(printf '%s' "${later%%-*}" | awk '{ printf "%d", $0 }')" -gt "$1" ] || break
+    digest=${later#*-}
+    open_meta "$repo/records/$later" "${digest%.json.gpg}" "$work/record" || continue
+    parse_record "$work/record" | awk '$1 == "away"' >>"$work/away"
+  done
+}
+# Something of the snapshot is missing: is that damage? What is left is given back in any case, when there is anything.
+missing_or_pruned() {
+  missing=$why
+  read_later "$number"
+  is_named "$number" || return 0
+  left=
+  while read -r pack <&7; do
+    [ ! -f "$repo/packs/${pack%"${pack#??}"}/$pack.tar.zst.gpg" ] || left=1
+  done 7<"$work/needed"
+  [ -n "$left" ] || die "snapshot $number was pruned from this replica or never taken by it ($missing); \"latest\" finds the newest that is here"
+  say "snapshot $number was pruned from this replica or never taken by it, or is damaged ($missing); what is left follows"
+}
+
+found='' passed=''
+: >"$work/away"
 for path in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
   name=${path#records/}
   seq=${name%%-*}
@@ -143,22 +209,32 @@ for path in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); 
     damage "record $name says that it is another"
     continue
   fi
+  awk '$1 == "away"' "$work/list" >>"$work/away"
   if [ "$(awk '$1 == "type" { print $2 }' "$work/list")" = snapshot ]; then
+    if [ "$snapshot" = latest ] && is_named "$number" && ! is_whole; then
+      say "snapshot $number is passed over: it was pruned from this replica or never taken by it ($why)"
+      passed=${passed:-$number}
+      continue
+    fi
     found=$name
     break
   fi
   [ "$snapshot" = latest ] || die "record $number is not a snapshot"
 done
+[ -n "$found" ] || [ -z "$passed" ] || die "no snapshot is whole in this replica; what is left of $passed may be had by its number"
 [ -n "$found" ] || die "no usable snapshot \"$snapshot\" in $repo/records"
 say "snapshot $number, signed by $signer"
 repo_id=$(awk '$1 == "repository" { print $2 }' "$work/list")
 
 # --- its indexes: CHUNK PACK for every chunk
 : >"$work/map"
-awk '$1 == "index" { print $2 }' "$work/list" >"$work/indexes"
-while read -r index <&4; do
+list_indexes
+: >"$work/needed"
+gone=
+while read -r index ranges <&4; do
   if ! open_meta "$repo/indexes/$index.zst.gpg" "$index" "$work/index.zst"; then
-    damage "index $index: $why"
+    gone="$gone $index"
+    reason=$why
     continue
   fi
   if ! zstd -dcq <"$work/index.zst" >"$work/index" ||
@@ -171,7 +247,11 @@ while read -r index <&4; do
       END { exit bad || !ended }' "$work/index" >>"$work/map"; then
     damage "index $index cannot be read"
   fi
+  needed "$ranges" <"$work/index" >>"$work/needed"
 done 4<"$work/indexes"
+why=${gone:+index$gone: ${reason-}}
+if [ "$snapshot" != latest ] && { [ -n "$gone" ] || ! are_there "$work/needed"; }; then missing_or_pruned; fi
+for index in $gone; do damage "index $index: $reason"; done
 rm -f "$work/index" "$work/index.zst"
 
 # --- packs

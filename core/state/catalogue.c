@@ -184,6 +184,35 @@ int hf_state_index_get(struct hf_state *s, int64_t row, struct hf_digest *d, uin
   return r;
 }
 
+int hf_state_index_forget(struct hf_state *s, int64_t row, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_INDEX_CLEAR);
+  sqlite3_bind_int64(st, 1, row);
+  int r = hf_state_run(s, st, "forget packs of an index", err);
+  if (r < 0) return r;
+  st = hf_state_stmt(s, ST_INDEX_FORGET);
+  sqlite3_bind_int64(st, 1, row);
+  return hf_state_run(s, st, "forget index", err);
+}
+
+int hf_state_index_known(struct hf_state *s, int64_t row, uint64_t *packs, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_INDEX_KNOWN);
+  sqlite3_bind_int64(st, 1, row);
+  int r = sqlite3_step(st) == SQLITE_ROW ? 0 : hf_state_fail(s, "count packs", err);
+  if (r == 0) *packs = (uint64_t)sqlite3_column_int64(st, 0);
+  sqlite3_reset(st);
+  return r;
+}
+
+int hf_state_index_knows(struct hf_state *s, int64_t index_row, uint64_t ordinal, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_INDEX_KNOWS);
+  sqlite3_bind_int64(st, 1, index_row);
+  sqlite3_bind_int64(st, 2, (int64_t)ordinal);
+  int rc = sqlite3_step(st);
+  int r = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : hf_state_fail(s, "find pack", err);
+  sqlite3_reset(st);
+  return r;
+}
+
 static int64_t one_number(struct hf_state *s, enum hf_stmt which) {
   sqlite3_stmt *st = hf_state_stmt(s, which);
   int64_t n = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;

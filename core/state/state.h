@@ -50,7 +50,7 @@ int hf_state_chunk_find(struct hf_state *s, const struct hf_digest *id, struct h
 int hf_state_chunk_add(struct hf_state *s, const struct hf_digest *id, int64_t pack, uint32_t offset, uint32_t length, struct hf_error *err);
 int hf_state_pack_get(struct hf_state *s, int64_t row, struct hf_state_pack *out, struct hf_error *err); /* NOT_FOUND */
 int hf_state_pack_find(struct hf_state *s, const struct hf_digest *d, struct hf_state_pack *out, struct hf_error *err); /* 1, 0, negative */
-/* Forget a pack and its chunks: it is not where it should be. Its index stays known. */
+/* Forget a pack and its chunks: it is not where it should be, or nothing needs it any more. Its index stays known, and that it had this pack, which is not learnt from there again. */
 int hf_state_pack_forget(struct hf_state *s, int64_t row, struct hf_error *err);
 int hf_state_packs_each(struct hf_state *s, int (*fn)(void *ctx, const struct hf_state_pack *p, struct hf_error *err), void *ctx, struct hf_error *err);
 /* Those of one audience. */
@@ -64,6 +64,12 @@ int hf_state_index_find(struct hf_state *s, const struct hf_digest *d, int64_t *
 int hf_state_index_get(struct hf_state *s, int64_t row, struct hf_digest *d, uint64_t *packs, struct hf_error *err);
 int64_t hf_state_index_max(struct hf_state *s);
 int64_t hf_state_pack_max(struct hf_state *s);
+/* Forget an index, which must have no pack any more. */
+int hf_state_index_forget(struct hf_state *s, int64_t row, struct hf_error *err);
+/* How many of the index's packs are known, those that were forgotten again among them. */
+int hf_state_index_known(struct hf_state *s, int64_t row, uint64_t *packs, struct hf_error *err);
+/* Is or was the pack at that ordinal known? 1, 0, negative. */
+int hf_state_index_knows(struct hf_state *s, int64_t index_row, uint64_t ordinal, struct hf_error *err);
 /* The pack at an ordinal of an index: 1, 0 (forgotten), negative. */
 int hf_state_index_pack(struct hf_state *s, int64_t index_row, uint64_t ordinal, struct hf_state_pack *out, struct hf_error *err);
 
