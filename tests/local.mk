@@ -37,6 +37,7 @@ UNIT_TESTS = \
 	tests/unit/test_recover \
 	tests/unit/test_redis_parts \
 	tests/unit/test_repo \
+	tests/unit/test_retention \
 	tests/unit/test_rsync \
 	tests/unit/test_runs \
 	tests/unit/test_s3 \
@@ -135,6 +136,7 @@ INTEGRATION_TESTS = \
 	tests/integration/manifest.sh \
 	tests/integration/notify.sh \
 	tests/integration/plugin.sh \
+	tests/integration/prune.sh \
 	tests/integration/reader.sh \
 	tests/integration/recovery.sh \
 	tests/integration/roundtrip.sh \

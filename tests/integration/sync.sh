@@ -36,8 +36,6 @@ printf '[target second]\nplugin = local\npath = %s\nfsync = none\n' "$R/second" 
 hf init
 exits 3 "init of a new target"
 says 'second: does not hold the whole repository' "says that it is behind"
-hf backup
-exits 3 "a backup does not go there"
 hf sync --json -n
 exits 0 "sync --dry-run"
 is "$(json 'd["target"] if d["type"] == "target" and d["copied"] else None')" second "says which target lacks something"
@@ -75,6 +73,21 @@ exits 1 "it lacks a snapshot"
 hf sync
 exits 0 "sync brings it level"
 ok "the two are the same again" level
+
+# ---- and without sync: the next backup sees to it
+
+mv "$R/second" "$R/second.away"
+echo still more >>"$tree/1"
+hf backup
+exits 3 "away again"
+mv "$R/second.away" "$R/second"
+rm "$(find "$R/second/testhost/packs" -type f | sort | head -n 1)"
+hf backup
+exits 0 "a backup brings it level"
+says 'second: .*objects that it lacked were copied' "and says so"
+ok "the two are the same" level
+hf verify --read --decrypt
+exits 0 "verify finds nothing"
 
 # ---- objects that are gone or of the wrong size, and such as belong to nobody
 

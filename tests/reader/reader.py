@@ -71,7 +71,33 @@ for seq, name in enumerate(filter(None, names), 1):
     need((r["format"], r["seq"], int(name[1]), r["prev"]) == ("holdfast-record 1", seq, seq, previous), name[0] + " does not follow the record before")
     records[seq], previous = r, name[2]
 need(len({r["repository"] for r in records.values()}) == 1, "records of several repositories")
-record = records[max(s for s, r in records.items() if r["type"] == "snapshot") if snapshot == "latest" else int(snapshot)]
+
+
+def index_packs(r):  # digests of the packs that a snapshot needs; None where an index of it is not there
+    for index in r["indexes"]:
+        name = "indexes/%s.zst.gpg" % index["sha256"]
+        if not os.path.exists(os.path.join(repository, name)):
+            yield None
+            continue
+        lines = unzstd(unseal(name, index["sha256"]), 268435456).decode().splitlines()
+        listed = [line.split(" ")[1] for line in lines if line.startswith("pack ")]
+        for part in index["packs"].split(","):
+            first, _, last = part.partition("-")
+            yield from listed[int(first) : int(last or first) + 1]
+
+
+def is_here(seq):  # passed over, pruned or gone, for whatever target: then all its packs have to be there
+    r, named = records[seq], "passed" in records[seq].get("extra", {})
+    for other in records.values():
+        extra = other.get("extra", {})
+        named |= seq in extra.get("gone", []) or any(seq in x["snapshots"] for x in extra.get("removed", []))
+    return not named or all(p and os.path.exists(os.path.join(repository, "packs/%s/%s.tar.zst.gpg" % (p[:2], p))) for p in index_packs(r))
+
+
+snapshots = [s for s, r in records.items() if r["type"] == "snapshot"]
+chosen = max(filter(is_here, snapshots)) if snapshot == "latest" else int(snapshot)
+need(is_here(chosen), "snapshot %d was pruned here, or never taken" % chosen)
+record = records[chosen]
 source = next(s for s in record["sources"] if s["name"] == source_name)
 stream = next(s for s in source["streams"] if s["name"] == stream_name)
 

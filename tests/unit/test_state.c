@@ -136,6 +136,19 @@ static void catalogue(void **state) {
   assert_int_equal(hf_state_pack_forget(s, row, &e), 0);
   assert_int_equal(hf_state_chunk_find(s, &third, &c, &e), 0);
   assert_int_equal(hf_state_pack_find(s, &pd, &p, &e), 0);
+  /* It is gone, and that it was there is not: it is not learnt again from its index. */
+  assert_int_equal(hf_state_index_pack(s, irow, 0, &p, &e), 0);
+  assert_int_equal(hf_state_index_knows(s, irow, 0, &e), 1);
+  assert_int_equal(hf_state_index_knows(s, irow, 1, &e), 0);
+  assert_int_equal(hf_state_index_known(s, irow, &packs, &e), 0);
+  assert_int_equal(packs, 1);
+  n = 0;
+  assert_int_equal(hf_state_packs_each(s, count_pack, &n, &e), 0);
+  assert_int_equal(n, 0);
+  assert_int_equal(hf_state_index_forget(s, irow, &e), 0);
+  assert_int_equal(hf_state_index_find(s, &index, NULL, NULL, &e), 0);
+  assert_int_equal(hf_state_index_known(s, irow, &packs, &e), 0);
+  assert_int_equal(packs, 0);
   hf_state_close(s);
 }
 
@@ -363,6 +376,9 @@ static void broken(void **state) {
   assert_true(hf_state_index_find(s, &d, &row, &n, &e) < 0);
   assert_true(hf_state_index_get(s, 1, &got, &n, &e) < 0);
   assert_true(hf_state_index_pack(s, 1, 0, &p, &e) < 0);
+  assert_true(hf_state_index_knows(s, 1, 0, &e) < 0);
+  assert_true(hf_state_index_known(s, 1, &n, &e) < 0);
+  assert_true(hf_state_index_forget(s, 1, &e) < 0);
   assert_true(hf_state_record_add(s, 1, &d, "{}", 2, &e) < 0);
   assert_true(hf_state_record_get(s, 1, &got, NULL, &e) < 0);
   assert_true(hf_state_recipe_open(s, "web", "tree", "aa", &fd, &n, &e) < 0);
