@@ -304,6 +304,7 @@ target_lines='fsync = none'
 printf '[target second]\nplugin = local\npath = %s\nfsync = none\nkeep-last = 9\n' "$R/second" >>"$M"
 must init
 cp "$work/large.0" "$tree/large"
+echo first | tee "$tree/number" >"$tree/small"
 hf backup --label first
 exits 0 "a snapshot with a label"
 mv "$R/second" "$R/second.away"
