@@ -4,6 +4,13 @@
 #include "cmd/cmd.h"
 #include "engine/sync.h"
 
+struct syncing { const struct hf_cmd *c; const struct hf_session *s; };
+
+static void chain(void *ctx) {
+  const struct syncing *x = ctx;
+  hf_cmd_issues(x->c, x->s, 0);
+}
+
 static void copied(void *ctx HF_UNUSED, const char *target, const char *key, uint64_t size HF_UNUSED) { hf_out_progress("%s: %s", target, key); }
 
 static void print_target(const struct hf_cmd *c, struct hf_table *table, const struct hf_sync_target *t, bool dry) {
@@ -29,7 +36,8 @@ static json_t *targets_json(const struct hf_sync_result *r) {
 
 int hf_cmd_sync(struct hf_cmd *c) {
   static const struct option longs[] = {{"dry-run", no_argument, NULL, 'n'}, {"target", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
-  struct hf_sync_options o = {.copied = copied};
+  struct syncing x = {.c = c};
+  struct hf_sync_options o = {.chain = chain, .copied = copied, .ctx = &x};
   struct hf_sync_result res = {0};
   struct hf_session *s = NULL;
   struct hf_error e = {0};
@@ -46,7 +54,7 @@ int hf_cmd_sync(struct hf_cmd *c) {
     hf_fail(&e, HOLDFAST_E_USAGE, "the manifest has no [target %s]", o.only);
     code = hf_out_error(c, &e);
   }
-  if (code == 0) code = hf_cmd_chain(c, s);
+  x.s = s;
   if (code == 0) {
     int r = hf_sync(s, &o, &res, &e);
     hf_out_progress_end();

@@ -248,6 +248,12 @@ static int ignore(void *ctx HF_UNUSED, const char *key HF_UNUSED, uint64_t size 
 /* Not on a machine that only reads, and not where there is no repository yet. */
 static bool may_write(const struct check *c) { return !c->o->no_write && c->s->host && c->s->host_key[0] && !hf_state_is_temporary(c->s->state); }
 
+/* Are there rules by which something is to be deleted there? */
+static bool keeps(const struct check *c, const struct hf_target *t) {
+  const struct hf_manifest_target *m = hf_manifest_find_target(c->s->manifest, hf_target_name(t));
+  return m && m->keep.any;
+}
+
 /* False when the target cannot be written to. *works: what it can. */
 static bool try_writing(struct check *c, struct hf_target *t, const char **works) {
   struct hf_error e = {0};
@@ -260,8 +266,8 @@ static bool try_writing(struct check *c, struct hf_target *t, const char **works
   if (!written)
     say(c, HF_VERDICT_FAILED, "target", hf_target_name(t), "%s", e.msg);
   else
-    say(c, HF_VERDICT_WARNING, "target", hf_target_name(t), "nothing can be deleted there: backups work, retention does not, and the test object stays: %s",
-        e.msg);
+    say(c, keeps(c, t) ? HF_VERDICT_FAILED : HF_VERDICT_WARNING, "target", hf_target_name(t), "nothing can be deleted there: backups work, retention does not%s, and the test object stays: %s",
+        keeps(c, t) ? ", which the manifest asks for" : "", e.msg);
   return written;
 }
 
@@ -277,7 +283,7 @@ static void check_target(struct check *c, size_t i, bool chain) {
   }
   if (chain && h->missing > 0) {
     say(c, HF_VERDICT_WARNING, "target", name,
-        "lacks %llu of %llu records: it is not level with the others, and gets no snapshot until holdfast sync brings it level",
+        "lacks %llu of %llu records: it is not level with the others; the next backup or holdfast sync brings it level",
         (unsigned long long)h->missing, (unsigned long long)c->s->head);
   }
   const char *works = "opens and lists";

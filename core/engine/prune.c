@@ -246,22 +246,33 @@ static void count(struct hf_prune_target *t, const struct object *o) {
   t->bytes += o->size;
 }
 
-/* Remove them in their order, packs before indexes. What the target refuses is counted, and is not the end; any other failure is. */
+#define DELETE_BATCH 500 /* keys of a call: a run that is stopped or killed leaves at most so many unaccounted for */
+
+/* One batch of them. What the target refuses is counted, and is not the end; any other failure is. first: of what was refused. */
+static int remove_batch(struct run *x, struct hf_target *target, struct hf_prune_target *t, const struct object *o, size_t n, struct hf_error *first, struct hf_error *err) {
+  const char *keys[DELETE_BATCH];
+  int statuses[DELETE_BATCH] = {0}, bad = 0;
+  struct hf_error e = {0};
+  for (size_t i = 0; i < n; i++) keys[i] = o[i].key;
+  if (!x->o->dry) hf_target_remove_many(target, keys, n, statuses, &e);
+  for (size_t i = 0; i < n; i++) {
+    int r = statuses[i];
+    if (r == 0 || r == HOLDFAST_E_NOT_FOUND) count(t, &o[i]);
+    else if (r != HOLDFAST_E_AUTH && r != HOLDFAST_E_UNSUPPORTED) bad = r;
+    else if (t->refused++ == 0) *first = e;
+  }
+  return bad < 0 ? hf_fail(err, bad, "%s", e.msg) : 0;
+}
+
+/* Remove them in their order, packs before indexes. */
 static int remove_all(struct run *x, struct hf_target *target, struct hf_prune_target *t, const struct sweep *w, struct hf_error *err) {
   struct hf_error first = {0};
-  for (size_t i = 0; i < w->n; i++) {
-    const struct object *o = &w->v[i];
-    struct hf_error e = {0};
+  for (size_t i = 0; i < w->n; i += DELETE_BATCH) {
     if (hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped; the next prune goes on");
-    if (x->o->deleted) x->o->deleted(x->o->ctx, t->name, o->key, i, w->n);
+    if (x->o->deleted) x->o->deleted(x->o->ctx, t->name, w->v[i].key, i, w->n);
     hf_repo_lock_renew(x->s);
-    int r = x->o->dry ? 0 : hf_target_remove(target, o->key, &e);
-    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_UNSUPPORTED) {
-      if (t->refused++ == 0) first = e;
-      continue;
-    }
-    if (r < 0 && r != HOLDFAST_E_NOT_FOUND) return hf_fail(err, r, "%s", e.msg);
-    count(t, o);
+    int r = remove_batch(x, target, t, w->v + i, HF_MIN(w->n - i, (size_t)DELETE_BATCH), &first, err);
+    if (r < 0) return r;
   }
   if (t->refused == 0) return 0;
   HF_CLEANUP(hf_freep) char *why = hf_asprintf("%llu objects that it need not hold any more could not be deleted, and are tried again next time: %s", (unsigned long long)t->refused, first.msg);

@@ -24,13 +24,15 @@ int hf_sync(struct hf_session *s, const struct hf_sync_options *o, struct hf_syn
   struct hf_live live;
   memset(out, 0, sizeof *out);
   if (s->n_targets < 2) return hf_fail(err, HOLDFAST_E_CONFIG, "there is only one target that can be used: nothing to bring it level with");
-  int r = hf_live_load(s, &live, err);
+  int r = o->dry ? 0 : hf_repo_lock(s, "sync", err);
   if (r < 0) return r;
-  /* So that the catalogue knows every pack. */
-  r = hf_live_load_indexes(s, &live, NULL, NULL, NULL, err);
-  if (r == 0 && !o->dry) r = hf_repo_lock(s, "sync", err);
+  /* With the lock: what it was waited for may have added records. The indexes, so that the catalogue knows every pack. */
+  r = hf_session_chain(s, err);
+  if (r == 0 && o->chain) o->chain(o->ctx);
+  if (r == 0) r = hf_live_load(s, &live, err);
+  if (r == 0 && (r = hf_live_load_indexes(s, &live, NULL, NULL, NULL, err)) < 0) hf_live_free(&live);
   if (r < 0) {
-    hf_live_free(&live);
+    if (!o->dry) hf_repo_unlock(s);
     return r;
   }
   out->targets = hf_allocn(s->n_targets, sizeof *out->targets);

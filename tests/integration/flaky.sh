@@ -137,6 +137,12 @@ failing "r 1 1 -5" check
 exits 0 "check of one that deletes nothing"
 says 'warning +target disk: nothing can be deleted there' "warns"
 is "$(objects check)" 1 "the object stays"
+cp "$M" "$R/plain.ini"
+echo 'keep-daily = 7' >>"$M"
+failing "r 1 1 -5" check
+exits 1 "where retention asks for deletion it is a failure"
+says 'failed +target disk: nothing can be deleted there.*which the manifest asks for' "which is said"
+mv "$R/plain.ini" "$M"
 number g check
 failing "g $calls 1 -8" check
 exits 1 "check of one that does not give back what was stored"
