@@ -11,6 +11,7 @@
 
 static struct hf_session s;
 static struct hf_target *targets[2];
+static struct hf_target_chain chains[2];
 static struct hf_error e;
 static struct hf_digest digest;
 static char folder[32];
@@ -31,6 +32,7 @@ static int set_up(void **unused) {
     if (hf_target_open(m, "web1", false, &hf_cancel, &targets[i], &e) < 0) return -1;
   }
   s.targets = targets;
+  s.chains = chains;
   s.n_targets = 2;
   s.fetching = hf_fetching_new(2);
   hf_sha256("hello", 5, &digest);
