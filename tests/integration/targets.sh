@@ -8,14 +8,18 @@
 . "$here/server_s3.sh"
 # shellcheck source=server_rsync.sh
 . "$here/server_rsync.sh"
-need python3 gpg sqlite3 rclone rsync ssh radosgw ceph-mon ceph-osd
+# shellcheck source=server_azurite.sh
+. "$here/server_azurite.sh"
+need python3 gpg sqlite3 rclone rsync ssh radosgw ceph-mon ceph-osd node curl
+need_npm azurite
 for name in $(compgen -e | grep -E '^(AWS|RCLONE|AZURE)_'); do unset "$name"; done
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 export HOME=$work AWS_EC2_METADATA_DISABLED=true no_proxy='*'
 
 S=$work/ssh
 trap 's3_stop "$work/ceph"; cleanup' EXIT
-s3_start "$work/ceph" && start_sshd "$S" || { echo "Bail out! a server does not start" && exit 1; }
+azurite_start azure_url "$work/azurite"
+s3_start "$work/ceph" && start_sshd "$S" && azurite_ready "$azure_url" || { echo "Bail out! a server does not start" && exit 1; }
 
 # rclone's own view of the buckets.
 export RCLONE_CONFIG=$work/rclone.conf
@@ -26,6 +30,10 @@ provider = Ceph
 endpoint = $s3_url
 access_key_id = $s3_access
 secret_access_key = $s3_secret
+[azure]
+type = azureblob
+use_emulator = true
+endpoint = $azure_url
 END
 
 # ---- a host
@@ -63,11 +71,16 @@ port = $ssh_port
 path = $S/far
 identity-file = $S/id
 known-hosts = $S/known_hosts
+[target cloud]
+plugin = azure
+container = backups
+endpoint = $azure_url
+account-key = $azurite_key
 END
 chmod 600 "$M"
 printf '#!/bin/sh\n' >"$work/meanwhile"
 chmod +x "$work/meanwhile"
-targets=(disk bucket far)
+targets=(disk bucket far cloud)
 
 # view TARGET: digests and names of what it holds, but for locks and what says when it was made there, as an independent client sees it.
 view() {
@@ -77,6 +90,7 @@ view() {
     disk) cp -a "$R/disk/testhost" "$dir" ;;
     far) cp -a "$S/far/testhost" "$dir" ;;
     bucket) rclone copy --quiet s3:backups/testhost "$dir" ;;
+    cloud) rclone copy --quiet azure:backups/testhost "$dir" ;;
   esac || return 1
   (cd "$dir" && find . -type f ! -path './locks/*' ! -name repository.ini -exec sha256sum {} + | sort -k 2)
 }
@@ -123,18 +137,19 @@ ok "an independent client sees the same objects everywhere" all_level
 
 echo changed >"$tree/etc/1.conf"
 head -c 5000000 /dev/urandom >>"$tree/srv/photo"
-printf '#!/bin/sh\npkill -9 -P %s\nkill -9 %s\n:\n' "$ssh_pid" "$ssh_pid" >"$work/meanwhile"
+printf '#!/bin/sh\nkill %s\nwhile kill -0 %s 2>/dev/null; do sleep 0.05; done\n' "$azurite_pid" "$azurite_pid" >"$work/meanwhile"
 hf backup --json
 exits 3 "a target that is stopped during the run: exit code 3"
-is "$(json '[t["name"] for t in d["targets"] if not t["committed"]] if d["type"] == "backup" else None')" "['far']" "names it, and the others have the snapshot"
+is "$(json '[t["name"] for t in d["targets"] if not t["committed"]] if d["type"] == "backup" else None')" "['cloud']" "names it, and the others have the snapshot"
 printf '#!/bin/sh\n' >"$work/meanwhile"
-again_sshd "$S"
+azurite_again "$azure_url" "$work/azurite"
+azurite_ready "$azure_url" || echo "Bail out! Azurite does not start again"
 rclone delete --quiet s3:backups
 is "$(rclone lsf -R --files-only s3:backups | wc -l)" 0 "another one is emptied"
 hf verify
 exits 1 "verify does not pass"
 says 'target bucket: was rolled back, or records were taken away: its newest record is 0 of 3' "the emptied one: taken away"
-says 'target far: is behind: its newest record is 2 of 3, 1 are missing' "the stopped one: behind"
+says 'target cloud: is behind: its newest record is 2 of 3, 1 are missing' "the stopped one: behind"
 hf sync
 exits 0 "sync brings all level"
 hf verify --read
