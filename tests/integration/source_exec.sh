@@ -327,7 +327,7 @@ until [ "$(pgrep -f "^sleep [89]$mark" | wc -l)" -eq 2 ]; do
 done
 kill -TERM "$stopped"
 wait "$stopped"
-is $? 1 "a run that is stopped: exit code 1"
+is $? 143 "a run that is stopped: exit code 143"
 says 'stopped' "which is said"
 is "$(pgrep -f "sleep [1-9]$mark" | wc -l)" 0 "no process stays" || pgrep -af "sleep [1-9]$mark" | sed 's/^/# /'
 mv "$R/whole.ini" "$M"
