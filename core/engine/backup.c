@@ -140,7 +140,12 @@ static int prepare(struct run *r, struct hf_error *err) {
   const struct hf_manifest *m = r->s->manifest;
   int t = hf_session_all_recipients(r->s, &r->index_recipients, err);
   if (t == 0 && !r->o->dry) t = hf_settle_rest(r->s, err);
-  if (t == 0) t = hf_commit_begin(r->s, r->rec, &r->targets, err);
+  struct hf_list sources = HF_LIST_INIT;
+  for (size_t i = 0; i < m->n_sources; i++) {
+    if (is_chosen(r->o, &m->sources[i])) hf_list_add(&sources, m->sources[i].name);
+  }
+  if (t == 0) t = hf_commit_begin(r->s, r->rec, &sources, &r->targets, err);
+  hf_list_free(&sources);
   if (t < 0) return t;
   r->last_pack = hf_state_pack_max(r->s->state);
   r->last_index = hf_state_index_max(r->s->state);

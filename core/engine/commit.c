@@ -21,7 +21,7 @@ static bool may_catch_up(const struct hf_session *s, size_t i) {
   return true;
 }
 
-int hf_commit_begin(struct hf_session *s, struct hf_record *rec, struct hf_commit *out, struct hf_error *err) {
+int hf_commit_begin(struct hf_session *s, struct hf_record *rec, const struct hf_list *sources, struct hf_commit *out, struct hf_error *err) {
   *out = (struct hf_commit){.s = s, .rec = rec, .index_at_begin = hf_state_index_max(s->state)};
   int r = hf_live_load(s, &out->live, err);
   if (r < 0) return r;
@@ -29,7 +29,7 @@ int hf_commit_begin(struct hf_session *s, struct hf_record *rec, struct hf_commi
   out->takers = hf_allocn(s->n_targets, sizeof *out->takers);
   struct hf_buf passing = HF_BUF_INIT;
   for (size_t i = 0; i < s->n_targets; i++) {
-    out->t[i].passes = !hf_take_is_due(s, &out->live, manifest_of(s, i), rec->time);
+    out->t[i].passes = !hf_take_is_due(s, &out->live, manifest_of(s, i), rec->time, sources);
     if (out->t[i].passes) hf_buf_addf(&passing, "%s%s", passing.len ? ", " : "", hf_target_name(s->targets[i]));
     else if (!hf_target_failure(s->targets[i])) out->takers[out->n_takers++] = s->targets[i];
   }

@@ -22,8 +22,8 @@ struct hf_commit {
   struct hf_commit_target *t; /* parallel to the session's targets */
 };
 
-/* After hf_session_chain, before anything is stored: who takes this snapshot? An error when nobody does. hf_commit_free frees it. */
-int hf_commit_begin(struct hf_session *s, struct hf_record *rec, struct hf_commit *out, struct hf_error *err);
+/* After hf_session_chain, before anything is stored: who takes this snapshot, which is to have these sources? An error when nobody does. hf_commit_free frees it. */
+int hf_commit_begin(struct hf_session *s, struct hf_record *rec, const struct hf_list *sources, struct hf_commit *out, struct hf_error *err);
 void hf_commit_free(struct hf_commit *c);
 /* When all objects are stored and rec names its indexes: bring targets level that are behind, or lack what the snapshot needs; confirm by listings; fill in ok, rec's extra members, and the failures of those that drop
  * out. What no target has is forgotten, so that the next run stores it again. */

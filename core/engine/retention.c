@@ -112,26 +112,60 @@ static void keep_last(struct hf_retained *v, size_t n, uint32_t last) {
   for (size_t k = 1; k <= n && k <= last; k++) because(&v[n - k], "last %zu of %u", k, (unsigned)last);
 }
 
-/* Of the newest `count` periods that have one, the first. The clocks may be put back over midnight, so that a period comes again after the next one has begun: it is the same one. */
+/* A period of the calendar that has a snapshot. */
+struct period {
+  int64_t key;
+  size_t *own, n;     /* those that are kept for it: the first, and each later one that has a source which none before it had */
+  struct hf_list had; /* sources that are good in these */
+};
+
+/* Runs need not have the same sources: were it the first alone, databases that are backed up every hour would push out what is backed up at night. */
+static bool adds_source(const struct period *p, const struct hf_list *good) {
+  for (size_t k = 0; good && k < good->n; k++) {
+    if (!hf_list_has(&p->had, good->v[k])) return true;
+  }
+  return false;
+}
+
+static void add_own(struct period *p, size_t i, const struct hf_list *good) {
+  p->own = hf_realloc(p->own, (p->n + 1) * sizeof *p->own);
+  p->own[p->n++] = i;
+  for (size_t k = 0; good && k < good->n; k++) {
+    if (!hf_list_has(&p->had, good->v[k])) hf_list_add(&p->had, good->v[k]);
+  }
+}
+
+/* Of the newest `count` periods that have one, the first with each source. The clocks may be put back over midnight, so that a period comes again after the next one has begun: it is the same one. */
 #define SAME_AGAIN 4
 static void keep_first(struct hf_retained *v, size_t n, const bool *fits, enum hf_period p, uint32_t count) {
-  struct { size_t i; int64_t key; } *first = hf_allocn(n, sizeof *first);
+  struct period *all = hf_allocn(n, sizeof *all);
   size_t m = 0;
   for (size_t i = 0; i < n; i++) {
     if (!fits[i]) continue;
     int64_t key = period_of(p, v[i].time, NULL);
-    bool seen = false;
-    for (size_t k = m; k > 0 && m - k < SAME_AGAIN; k--) seen |= first[k - 1].key == key;
-    if (seen) continue;
-    first[m].i = i;
-    first[m++].key = key;
+    struct period *mine = NULL;
+    for (size_t k = m; k > 0 && m - k < SAME_AGAIN && !mine; k--) mine = all[k - 1].key == key ? &all[k - 1] : NULL;
+    if (!mine) {
+      mine = &all[m++];
+      *mine = (struct period){.key = key};
+      add_own(mine, i, v[i].good);
+    } else if (adds_source(mine, v[i].good)) {
+      add_own(mine, i, v[i].good);
+    }
   }
   for (size_t k = m > count ? m - count : 0; k < m; k++) {
     char text[HF_PERIOD_TEXT];
-    period_of(p, v[first[k].i].time, text);
-    because(&v[first[k].i], "%s %s", hf_period_word(p), text);
+    for (size_t o = 0; o < all[k].n; o++) {
+      struct hf_retained *r = &v[all[k].own[o]];
+      period_of(p, r->time, text);
+      because(r, "%s %s", hf_period_word(p), text);
+    }
   }
-  free(first);
+  for (size_t k = 0; k < m; k++) {
+    free(all[k].own);
+    hf_list_free(&all[k].had);
+  }
+  free(all);
 }
 
 static void keep_within(struct hf_retained *v, size_t n, const bool *fits, int64_t within) {

@@ -23,14 +23,14 @@ struct hf_retained {
 
 /* Decide for the n snapshots that a target holds, in the order of their sequence numbers. zone: IANA name or NULL for the system's. now: the clock of the one who asks.
  *
- * Rules are a union. Of each of the newest so many periods that have a snapshot at all, the first one is kept: which one that is never changes by what comes later, so a snapshot once kept for its month stays
- * for that month. The newest good snapshot of every source is kept whatever the rules say.
+ * Rules are a union. Of each of the newest so many periods that have a snapshot at all, the first one is kept, and each later one with a good source that none before it in the period had: which ones these are
+ * never changes by what comes later, so a snapshot once kept for its month stays for that month. The newest good snapshot of every source is kept whatever the rules say.
  *
  * The order is that of the sequence numbers, which are signed and chained. Times only tell the period. Those that do not fit the order are not believed: of all snapshots the longest sequence is taken whose times
  * never go backwards (of several equally long ones that with the earliest times, judged from its end); what does not belong to it, and what is more than HF_CLOCK_SLACK ahead of now, is kept, and takes no
  * other's place.
  *
- * Not for several threads: it sets the process' time zone meanwhile. Memory: some 40 bytes for each snapshot, and the reasons. */
+ * Not for several threads: it sets the process' time zone meanwhile. Memory: some 100 bytes for each snapshot, the names of its sources, and the reasons. */
 void hf_retention(struct hf_retained *v, size_t n, const struct hf_keep *keep, const char *zone, int64_t now);
 void hf_retention_free(struct hf_retained *v, size_t n);
 

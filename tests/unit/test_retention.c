@@ -99,10 +99,19 @@ static bool kept_by_period(const struct history *h, const bool *fits, bool berli
   uint32_t newer = 0;
   if (!fits[i]) return false;
   period_name(berlin, p, h->v[i].time, mine);
-  for (size_t j = 0; j < i; j++) {
-    period_name(berlin, p, h->v[j].time, other);
-    if (fits[j] && strcmp(mine, other) == 0) return false; /* not the first */
+  /* The first, or the first with one of its sources? */
+  bool first = true, adds = false;
+  for (size_t s = 0; s <= h->v[i].good->n; s++) {
+    bool had = false;
+    for (size_t j = 0; j < i; j++) {
+      period_name(berlin, p, h->v[j].time, other);
+      if (!fits[j] || strcmp(mine, other) != 0) continue;
+      first = false;
+      had |= s < h->v[i].good->n && hf_list_has(h->v[j].good, h->v[i].good->v[s]);
+    }
+    adds |= s < h->v[i].good->n && !had;
   }
+  if (!first && !adds) return false;
   for (size_t j = i + 1; j < h->n; j++) {
     period_name(berlin, p, h->v[j].time, other);
     if (!fits[j] || strcmp(other, mine) == 0 || strcmp(other, last) == 0) continue;
@@ -305,6 +314,27 @@ static void clocks(void **state) {
   check(&within, "UTC", "2026-05-04 13:00", last, "-++++");
 }
 
+/* Databases every hour, everything at night: each source keeps its day. */
+static void not_always_the_same_sources(void **state) {
+  (void)state;
+  struct hf_list db = HF_LIST_INIT, all = HF_LIST_INIT;
+  hf_list_add(&db, "db");
+  hf_list_add(&all, "db");
+  hf_list_add(&all, "files");
+  struct hf_keep k = {.any = true, .every = {[HF_PERIOD_DAY] = 2}};
+  static const struct { const char *time; bool all, keep; } runs[] = {{"2026-05-01 00:30", false, false}, {"2026-05-01 02:00", true, false},  {"2026-05-02 00:30", false, true}, {"2026-05-02 02:00", true, true},
+                                                                      {"2026-05-02 14:00", true, false},  {"2026-05-03 00:30", false, true}, {"2026-05-03 02:00", true, true},  {"2026-05-03 03:30", false, true}};
+  struct hf_retained v[HF_NELEM(runs)];
+  for (size_t i = 0; i < HF_NELEM(runs); i++) v[i] = (struct hf_retained){.seq = i + 1, .time = utc(runs[i].time), .good = runs[i].all ? &all : &db};
+  hf_retention(v, HF_NELEM(runs), &k, "UTC", utc("2026-05-03 12:00"));
+  for (size_t i = 0; i < HF_NELEM(runs); i++) {
+    if (v[i].keep != runs[i].keep) fail_msg("%s is %s", runs[i].time, v[i].keep ? "kept" : "removed");
+  }
+  hf_retention_free(v, HF_NELEM(runs));
+  hf_list_free(&db);
+  hf_list_free(&all);
+}
+
 static void no_rule(void **state) {
   (void)state;
   struct hf_keep k = {.any = false};
@@ -322,6 +352,6 @@ static void no_rule(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(never_changes_its_mind), cmocka_unit_test(calendars), cmocka_unit_test(clocks), cmocka_unit_test(no_rule)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(never_changes_its_mind), cmocka_unit_test(calendars), cmocka_unit_test(clocks), cmocka_unit_test(not_always_the_same_sources), cmocka_unit_test(no_rule)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
