@@ -166,8 +166,9 @@ INTEGRATION_TESTS = \
 	tests/integration/undo.sh \
 	tests/integration/units.sh
 
-# What they source beside lib.sh: each starts a real server.
+# What they source beside lib.sh: most start a real server.
 INTEGRATION_SUPPORT = \
+	tests/integration/clock.sh \
 	tests/integration/server_listeners.sh \
 	tests/integration/server_azurite.sh \
 	tests/integration/server_nginx.sh \

@@ -9,9 +9,9 @@
 start_listeners() {
   ends=$work/ends
   mkdir -p "$ends"
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$ends/server.key" -out "$ends/server.crt" -days 2 -subj /CN=localhost \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$ends/server.key" -out "$ends/server.crt" -days 3650 -subj /CN=localhost \
     -addext 'subjectAltName = DNS:localhost, IP:127.0.0.1' 2>/dev/null || return 1
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$ends/other.key" -out "$ends/other.crt" -days 2 -subj /CN=other 2>/dev/null || return 1
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$ends/other.key" -out "$ends/other.crt" -days 3650 -subj /CN=other 2>/dev/null || return 1
   cp "$ends/server.crt" "$ends/ca.crt"
   # Debian's module belongs to Debian's python, which need not be the first in PATH.
   local python

@@ -11,6 +11,8 @@ s3_access=holdfastaccess
 s3_secret=holdfastsecretholdfastsecret
 s3_url=
 s3_tls_url=
+# What the gateway is started with in front of it, such as an env with a clock.
+s3_gateway=()
 
 # s3_ports N: a port P such that P to P+N-1 are free now.
 s3_ports() {
@@ -149,7 +151,7 @@ s3_start() {
     s3_admin "$dir" zone placement add --rgw-zone default --placement-id default-placement --storage-class STANDARD_IA --data-pool default.rgw.ia.data \
       >>"$dir/log/cold.out" 2>&1
   fi
-  s3_spawn "$dir" rgw radosgw -f -n client.rgw
+  s3_spawn "$dir" rgw "${s3_gateway[@]}" radosgw -f -n client.rgw
   s3_url=http://127.0.0.1:$port
   s3_tls_url=https://127.0.0.1:$((port + 1))
   # It is ready when it answers.

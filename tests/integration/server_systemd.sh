@@ -7,6 +7,7 @@
 #   systemd_boot DIR [SHOW...] boot it; returns when it runs. Whatever is written in it goes to memory. The folders SHOW, with what is in them, are
 #                              the real ones inside, too.
 #   systemd_enter DIR COMMAND  run a command in it.
+#   $systemd_net               what unshare is told of its network: one of its own. Empty: that of the caller
 
 systemd_can() {
   [ "$(id -u)" -eq 0 ] && [ -x /lib/systemd/systemd ] && command -v dbus-daemon nsenter unshare >/dev/null && [ -n "$(systemd_cgroups)" ]
@@ -21,6 +22,7 @@ systemd_masked='systemd-udevd.service systemd-udev-trigger.service systemd-udevd
   sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount systemd-binfmt.service
   systemd-remount-fs.service systemd-sysctl.service kmod-static-nodes.service'
 
+systemd_net=--net
 systemd_boot() {
   local d=$1 group init i pid
   shift
@@ -68,7 +70,7 @@ exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 chroo
 EOF
   } >"$d/init.sh"
   # In a group of its own from the start: the manager takes over the one it finds itself in.
-  (echo "$BASHPID" >"$group/cgroup.procs" && exec unshare --pid --fork --mount --uts --ipc --net --cgroup --kill-child bash "$d/init.sh") </dev/null >"$d/log" 2>&1 &
+  (echo "$BASHPID" >"$group/cgroup.procs" && exec unshare --pid --fork --mount --uts --ipc ${systemd_net:+"$systemd_net"} --cgroup --kill-child bash "$d/init.sh") </dev/null >"$d/log" 2>&1 &
   init=$!
   jobs_started+=("$init")
   for ((i = 0; i < 600; i++)); do
