@@ -4,6 +4,9 @@ pkgconfig_DATA = etc/holdfast.pc
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	etc/examples/app-host.ini \
+	etc/examples/daily-prune.conf \
+	etc/examples/drill-report.conf \
+	etc/examples/folder-to-s3.ini \
 	etc/examples/gcs-lifecycle.json \
 	etc/examples/gcs-role-admin.yaml \
 	etc/examples/gcs-role-host.yaml \
@@ -11,9 +14,16 @@ dist_examples_DATA = \
 	etc/examples/azure-lifecycle.json \
 	etc/examples/azure-role-admin.json \
 	etc/examples/azure-role-host.json \
+	etc/examples/quarterly-drill.conf \
 	etc/examples/s3-lifecycle.json \
 	etc/examples/s3-policy-admin.json \
 	etc/examples/s3-policy-host.json \
+	etc/examples/service-backup.conf \
+	etc/examples/service-cleanup.conf \
+	etc/examples/service-databases.conf \
+	etc/examples/service-logrotate.conf \
+	etc/examples/service-status.conf \
+	etc/examples/service.ini \
 	etc/holdfast.cron \
 	etc/holdfast.logrotate \
 	etc/manifest.sample.ini

@@ -6,6 +6,7 @@ dist_man_MANS += \
 	man/holdfast-completion.1 \
 	man/holdfast-diff.1 \
 	man/holdfast-drill.1 \
+	man/holdfast-examples.7 \
 	man/holdfast-init.1 \
 	man/holdfast-list.1 \
 	man/holdfast-ls.1 \

@@ -169,6 +169,7 @@ INTEGRATION_TESTS = \
 # What they source beside lib.sh: most start a real server.
 INTEGRATION_SUPPORT = \
 	tests/integration/clock.sh \
+	tests/integration/sample.sh \
 	tests/integration/server_listeners.sh \
 	tests/integration/server_azurite.sh \
 	tests/integration/server_nginx.sh \

@@ -1,26 +1,49 @@
 #!/bin/bash
 # app_host.sh - an application host, whole: the sample manifest as it is, all its services running, one backup while they are written to, and all of it again on
-# a machine that has the packages and nothing else. Both machines are real systemds over throw-away copies of this one's root folder.
+# machines that have the packages and nothing else: one from the disk, one from the bucket, one from the other machine. They are real systemds over throw-away
+# copies of this one's root folder; the services that they reach are in a network of the test's own.
 # SPDX-License-Identifier: Apache-2.0
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+# In a network of its own: the sample's services have the ports that they have.
+if [ -z "${APP_HOST_NET:-}" ] && unshare --net true 2>/dev/null; then exec env APP_HOST_NET=own unshare --net bash "$0" "$@"; fi
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "${SRCDIR:?the folder of the sources}/tests/integration/lib.sh"
 # shellcheck source=server_systemd.sh
 . "$here/server_systemd.sh"
-need curl nginx redis-server redis-cli psql sqlite3 openssl
-systemd_can || skip_all "needs root, systemd and overlay mounts"
+# shellcheck source=server_s3.sh
+. "$here/server_s3.sh"
+# shellcheck source=server_rsync.sh
+. "$here/server_rsync.sh"
+# shellcheck source=sample.sh
+. "$here/sample.sh"
+need curl nginx redis-server redis-cli psql sqlite3 openssl radosgw ceph-mon ceph-osd rsync ssh-keygen ip
+[ -n "${APP_HOST_NET:-}" ] && systemd_can || skip_all "needs root, systemd, overlay mounts and a network of its own"
 pg_bin=$(for d in /usr/lib/postgresql/*/bin; do [ -x "$d/postgres" ] && echo "$d"; done | sort -V | tail -n 1)
 [ -n "$pg_bin" ] || { echo "Bail out! no PostgreSQL server" && exit 1; }
 
-key='' second='' third=''
-make_key key 'Backup <backup@example.com>'
-make_key second 'Backup Safe <backup-safe@example.com>'
-make_key third 'Security <security@example.com>'
+ip link set lo up
+trap 's3_stop "$work/ceph"; cleanup' EXIT
+S3_COLD=1 s3_start "$work/ceph" || { echo "Bail out! no S3 service" && exit 1; }
+start_sshd "$work/ssh" || { echo "Bail out! no sshd" && exit 1; }
+
+sample_keys
 mkdir -p "$work/disk" "$work/carry/keys"
 mygpg --armor --export "$key" "$third" >"$work/carry/keys/backup.asc"
 mygpg --armor --export "$second" >"$work/carry/keys/backup-safe.asc"
-# The sample, but for where its disk is.
-sed "s#^path   = /mnt/backup#path   = $work/disk#" "$SRCDIR/etc/examples/app-host.ini" >"$work/carry/manifest.ini"
+# The sample, but for where its targets are.
+M=$work/carry/manifest.ini
+cp "$SRCDIR/etc/examples/app-host.ini" "$M"
+sample_set 'target disk' path "$work/disk"
+sample_set 'target bucket' access-key "$s3_access"
+sample_add 'target bucket' "endpoint = $s3_url"
+sample_set 'target vault' host 127.0.0.1
+sample_set 'target vault' username root
+sample_add 'target vault' "port = $ssh_port"
+echo "$s3_secret" >"$work/carry/s3.secret"
+cp "$work/ssh/id_rr" "$work/carry/id_ed25519"
+cp "$work/ssh/known_hosts" "$work/carry/known_hosts"
+chmod 600 "$work/carry/manifest.ini" "$work/carry/s3.secret" "$work/carry/id_ed25519"
+systemd_net=
 M=/etc/holdfast/manifest.ini
 T=$work/disk/shop1
 
@@ -30,6 +53,11 @@ machine() {
   in_use=$work/$1
   # What this machine has there is none of the shop's, and may be large.
   on mount -t tmpfs none /usr/local
+  on cp -rp "$work/carry" /etc/holdfast
+  {
+    echo '#!/bin/sh'
+    printf 'exec env GNUPGHOME=%q HOLDFAST_PLUGIN_PATH=%q %q "$@" </dev/null\n' "$GNUPGHOME" "$plugins" "$HOLDFAST"
+  } | on sh -c 'cat >/usr/bin/holdfast && chmod 755 /usr/bin/holdfast'
 }
 
 on() { systemd_enter "$in_use" env -u TMPDIR "$@"; }
@@ -48,10 +76,10 @@ script() { on env "carry=$work/carry" "pg_bin=$pg_bin" bash -seu >"$work/script.
 
 machine first
 script <<'END'
-mkdir -p /etc/holdfast
-cp -r "$carry/manifest.ini" "$carry/keys" /etc/holdfast/
-chmod 600 /etc/holdfast/manifest.ini
-mkdir -p /srv/shop/{config/secrets,uploads/tmp,spool,data,bin}
+mkdir -p /srv/shop/{config/secrets,uploads/tmp,spool,data/export,bin,.pm2}
+echo 'module.exports = {apps: [{name: "shop", script: "/srv/shop/bin/worker"}]}' >/srv/shop/ecosystem.config.js
+echo '[{"name": "shop"}]' >/srv/shop/.pm2/dump.pm2
+echo 'report' >/srv/shop/data/export/report.csv
 echo 'port = 443' >/srv/shop/config/shop.conf
 echo 'token' >/srv/shop/config/secrets/token
 chmod 600 /srv/shop/config/secrets/token
@@ -178,6 +206,8 @@ hf_on backup
 exits 0 "all sources are backed up in one run, while the shop takes orders"
 hf_on --json list
 is "$(json '" ".join(s["name"] + "=" + s["status"] for s in d["sources"] if s["status"] != "complete")')" '' "and each is complete"
+hf_on verify --read
+exits 0 "disk, bucket and vault each have all of it"
 ok "the worker that the hooks stopped runs again" on systemctl is-active shop-worker
 
 # The same by the installed service, which may do much less than a shell of root's.
@@ -186,7 +216,7 @@ script <<'END'
 tar -C "$carry/dest" -c . | tar -C / --keep-directory-symlink -x
 mkdir -p /etc/systemd/system/holdfast-backup.service.d
 # The disk of this test is below /tmp.
-printf '[Service]\nPrivateTmp=no\nReadWritePaths=%s\n' "${carry%/*}/disk" >/etc/systemd/system/holdfast-backup.service.d/disk.conf
+printf '[Service]\nPrivateTmp=no\nReadWritePaths=%s /tmp\n' "${carry%/*}/disk" >/etc/systemd/system/holdfast-backup.service.d/disk.conf
 systemctl daemon-reload
 systemctl start holdfast-backup
 END
@@ -202,63 +232,52 @@ systemctl stop shop-worker
 END
 systemd_stop "$in_use"
 
-# ---- another machine: packages, the administrator's keys and manifest, the disk
+# ---- other machines: packages, the administrator's keys and manifest, and one target
 
-machine second
-script <<'END'
-mkdir -p /etc/holdfast
-cp -r "$carry/manifest.ini" "$carry/keys" /etc/holdfast/
-chmod 600 /etc/holdfast/manifest.ini
+sql() { on runuser -u postgres -- psql -XAtq -h /run/postgresql -d "$1" -c "$2" 2>&1; }
+
+# recovery TARGET: all of the host on an empty machine, from that target alone.
+recovery() {
+  local target=$1
+  echo "# from the target $target"
+  machine "from-$target"
+  script <<'END'
 # What the manifest names has to be there for it to be read; the true one comes with the secrets.
 echo none >/etc/holdfast/redis.pw
 chmod 600 /etc/holdfast/redis.pw
 test ! -e /srv/shop
 test ! -e /etc/systemd/system/shop-web.service
 END
-result $? "a machine with nothing of the shop" || diag "$work/script.log"
+  result $? "a machine with nothing of the shop" || diag "$work/script.log"
 
-hf_on restore latest units --in-place --yes
-exits 0 "the units come back"
-ok "enabled as they were" on systemctl is-enabled shop-db shop-cache shop-web shop-worker shop-report.timer
-ok "with their drop-ins" on test -s /etc/systemd/system/shop-worker.service.d/nice.conf
-hf_on restore latest web-keys --in-place --yes
-exits 0 "the keys of the web server come back"
-hf_on restore latest web --in-place --yes
-exits 0 "and its configuration, tested before it takes its place" || show_last
-hf_on restore latest config secrets uploads jobs packages --in-place --yes
-exits 0 "files and SQLite come back in place"
-script <<'END'
-systemctl daemon-reload
-systemctl start shop-db shop-web
-# Starting it makes the folder that Redis keeps its data in.
-systemctl start shop-cache
-systemctl stop shop-cache
-END
-result $? "database and web server start" || diag "$work/script.log"
-hf_on restore latest sessions --in-place --yes
-exits 0 "Redis gets its data back while it is stopped"
-ok "and starts with it" on systemctl start shop-cache
-hf_on restore latest orders --in-place --yes
-exits 0 "PostgreSQL takes its dumps, with roles"
-hf_on restore latest spool --in-place --yes
-exits 0 "the spool comes back, with hooks around it"
-script <<'END'
-systemctl start shop-worker
-END
-result $? "the worker starts" || diag "$work/script.log"
+  # What the page says, with the one target that there is.
+  {
+    echo 'set -x'
+    page_block app-recovery | sed "s/restore latest/& --target $target/"
+  } | script
+  result $? "all of it comes back, by what holdfast-examples(7) says" || tail -n 25 "$work/script.log" | sed 's/^/# /'
+  ok "units are enabled as they were" on systemctl is-enabled shop-db shop-cache shop-web shop-worker shop-report.timer
+  ok "with their drop-ins" on test -s /etc/systemd/system/shop-worker.service.d/nice.conf
 
-# ---- is it the shop?
+  # Is it the shop?
+  is "$(on curl -sk https://127.0.0.1/)" '<h1>shop</h1>' "the site answers, with its own certificate"
+  is "$(on curl -sk https://127.0.0.1/200.jpg)" 'picture 200' "and has what customers sent"
+  ok "the token is there, for its owner only" on sh -c 'test "$(stat -c %a /srv/shop/config/secrets/token)" = 600 && grep -q token /srv/shop/config/secrets/token'
+  is "$(sql shop 'SELECT count(*) >= 5000 AND sum(o.amount) = min(t.amount) AND count(*) = min(t.n) FROM orders o, total t')" t "every order is counted in the total"
+  is "$(sql shop_archive 'SELECT count(*) FROM old')" 100 "the second database is there"
+  is "$(sql postgres "SELECT count(*) FROM pg_database WHERE datname = 'shop_test'")" 0 "the excluded one is not"
+  is "$(sql shop "SELECT has_table_privilege('clerk', 'orders', 'SELECT')")" t "roles have their rights"
+  on systemctl stop shop-worker
+  is "$(on sqlite3 /srv/shop/data/jobs.db 'PRAGMA integrity_check; SELECT a > 0 AND a + b = 0 FROM counter')" $'ok\n1' "SQLite is sound and its counters agree"
+  is "$(on redis-cli -s /run/redis/redis-server.sock eval "return redis.call('get', 'left') == redis.call('get', 'right') and redis.call('get', 'session:1')" 0)" basket "Redis has what belongs together"
+  ok "what the application keeps beside its databases, and how it is started" on sh -c 'grep -q report /srv/shop/data/export/report.csv && grep -q worker /srv/shop/ecosystem.config.js && test -s /srv/shop/.pm2/dump.pm2'
+  systemd_stop "$in_use"
+}
 
-is "$(on curl -sk https://127.0.0.1/)" '<h1>shop</h1>' "the site answers, with its own certificate"
-is "$(on curl -sk https://127.0.0.1/200.jpg)" 'picture 200' "and has what customers sent"
-ok "the token is there, for its owner only" on sh -c 'test "$(stat -c %a /srv/shop/config/secrets/token)" = 600 && grep -q token /srv/shop/config/secrets/token'
-sql() { on runuser -u postgres -- psql -XAtq -h /run/postgresql -d "$1" -c "$2" 2>&1; }
-is "$(sql shop 'SELECT count(*) >= 5000 AND sum(o.amount) = min(t.amount) AND count(*) = min(t.n) FROM orders o, total t')" t "every order is counted in the total"
-is "$(sql shop_archive 'SELECT count(*) FROM old')" 100 "the second database is there"
-is "$(sql postgres "SELECT count(*) FROM pg_database WHERE datname = 'shop_test'")" 0 "the excluded one is not"
-is "$(sql shop "SELECT has_table_privilege('clerk', 'orders', 'SELECT')")" t "roles have their rights"
-on systemctl stop shop-worker
-is "$(on sqlite3 /srv/shop/data/jobs.db 'PRAGMA integrity_check; SELECT a > 0 AND a + b = 0 FROM counter')" $'ok\n1' "SQLite is sound and its counters agree"
-is "$(on redis-cli -s /run/redis/redis-server.sock eval "return redis.call('get', 'left') == redis.call('get', 'right') and redis.call('get', 'session:1')" 0)" basket "Redis has what belongs together"
-systemd_stop "$in_use"
+recovery disk
+# What is not there cannot have helped.
+mv "$work/disk/shop1" "$work/disk.away"
+recovery bucket
+s3_stop "$work/ceph"
+recovery vault
 done_testing

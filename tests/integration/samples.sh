@@ -3,63 +3,65 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck source=lib.sh disable=SC2154 # variables of lib.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-need dpkg
+need dpkg systemd-analyze
 
-make_key key 'Backup <backup@example.com>'
-make_key second 'Backup Safe <backup-safe@example.com>'
-make_key third 'Security <security@example.com>'
-root=$work/root
+# shellcheck source=sample.sh
+. "$here/sample.sh"
 
-# settle FILE: a sample as $M, with all folders below $root, and the public keys and passwords that it names. Sections whose plugin is no part
-# of the sources are left out, each as a test that is skipped.
-settle() {
-  local name word
-  R=$work/${1##*/}.d
-  M=$R/manifest.ini
-  mkdir -p "$R/keys" "$root"
-  sed -E "s#(= *|, )/(etc|srv|home|usr/local|mnt|var)(/|,|\$)#\1$root/\2\3#g" "$1" >"$M"
+sample_keys
+# Nobody is asked who is not there: what a sample has elsewhere is switched off, and its keys are checked all the same.
+for sample in "$SRCDIR/etc/manifest.sample.ini" "$SRCDIR"/etc/examples/{folder-to-s3,service,app-host}.ini; do
+  sample_settle "$sample"
   T=$root/mnt/backup/shop1
-  sed -i "s#^\[holdfast\]#&\nstate = $R/state#" "$M"
-  for word in $(awk -F ' *= *' '$1 == "plugin" { print $2 }' "$M" | sort -u); do
-    [ ! -d "$SRCDIR/plugins/$word" ] && [ ! -d "$SRCDIR/targets/$word" ] || continue
-    tests=$((tests + 1))
-    echo "ok $tests - ${1##*/}: sections of the plugin $word # SKIP there is no such plugin yet"
-    awk -v plugin="$word" '
-      function out() { if (text !~ "\nplugin *= *" plugin "\n") printf "%s", text; text = "" }
-      /^\[/ { out() }
-      { text = text $0 "\n" }
-      END { out() }' "$M" >"$M.new" && mv "$M.new" "$M"
+  for section in $(awk '/^\[/ { section = $2 } $1 == "plugin" && $3 ~ /^(s3|rsync|gcs|azure)$/ { sub("]", "", section); print section }' "$M"); do
+    sample_add "target $section" 'enabled = no'
   done
-  for name in $(awk -F ' *= *' '$1 == "recipient-key" { print $2 }' "$M"); do
-    case $name in
-      *safe*) mygpg --armor --export "$second" ;;
-      *) mygpg --armor --export "$key" "$third" ;;
-    esac >"$R/$name"
-  done
-  for name in $(awk -F ' *= *' '$1 ~ /^[a-z].*-file$/ && $1 != "environment-file" && $1 != "exclude-file" { print $2 }' "$M"); do
-    mkdir -p "${name%/*}"
-    echo hush >"$name"
-    chmod 600 "$name"
-  done
-}
-
-for sample in "$SRCDIR/etc/manifest.sample.ini" "$SRCDIR"/etc/examples/*.ini; do
-  settle "$sample"
-  mkdir -p "$(awk -F ' *= *' '$1 == "path" { path = $2 } END { print path }' "$M")"
+  for section in $(sed -n 's/^\[notify \(.*\)\]$/\1/p' "$M"); do sample_add "notify $section" 'enabled = no'; done
+  # One target has to be there.
+  grep -q '^plugin *= local$' "$M" || printf '[target here]\nplugin = local\npath = %s\n' "$root/mnt/backup" >>"$M"
+  mkdir -p "$(awk -F ' *= *' '$1 == "plugin" { local = $2 == "local" } local && $1 == "path" { print $2 }' "$M" | tail -n 1)"
   hf init
   exits 0 "${sample##*/} is a manifest"
   is "$(grep -c . "$work/err")" 0 "${sample##*/}: without a warning" || show_last
 done
+is "$(find "$SRCDIR/etc/examples" -name '*.ini' | wc -l)" 3 "these are all of them"
+
+# ---- drop-ins: each says where it goes, and fits what is there
+
+units=$work/units
+mkdir "$units"
+for unit in "$SRCDIR"/etc/systemd/*.in; do
+  name=${unit##*/}
+  sed -e '/^@[a-z]*@$/d' -e "s#@bindir@#/bin#; s#/bin/holdfast#/bin/true#" "$unit" >"$units/${name%.in}"
+done
+cp "$SRCDIR"/etc/systemd/*.timer "$units"
+for conf in "$SRCDIR"/etc/examples/*.conf; do
+  place=$(sed -n '1s/^# To be copied to \([^ ]*\.conf\)[:. ].*/\1/p' "$conf")
+  case ${conf##*/} in service-logrotate.conf) continue ;; esac
+  unit=$(basename "${place%/*}" .d)
+  [[ $place == /etc/systemd/system/*.d/*.conf ]] && [ -e "$units/${unit/@*./@.}" ]
+  result $? "${conf##*/} is for a unit that there is" || echo "# $place"
+  mkdir -p "$units/$unit.d"
+  sed 's#=holdfast #=/bin/true #' "$conf" >"$units/$unit.d/${place##*/}"
+  for when in $(sed -n 's/^OnCalendar=\(..*\)$/\1/p' "$conf" | tr ' ' '_'); do
+    ok "${conf##*/}: ${when//_/ } is a time" systemd-analyze calendar "${when//_/ }"
+  done
+done
+# Instances, too: one is named in a drop-in.
+for unit in "$units"/*.{service,timer}; do
+  case $unit in *@.*) echo "${unit/@/@databases}" ;; *) echo "$unit" ;; esac
+done >"$work/list"
+for unit in $(grep @ "$work/list"); do cp "${unit/@databases/@}" "$unit"; done
+mapfile -t all <"$work/list"
+SYSTEMD_UNIT_PATH=$units: systemd-analyze verify --man=no --recursive-errors=no "${all[@]}" >"$work/out" 2>&1
+is "$(grep -v 'Unit .* is not loaded properly' "$work/out")" '' "systemd takes units and drop-ins"
 
 # ---- app-host.ini: what runs without servers
 
-[[ $M == */app-host.ini.d/* ]]
-result $? "the last one is app-host.ini"
 mkdir -p "$root"/srv/shop/{config/secrets,uploads/tmp,spool} "$root"/etc/{holdfast,ssl/private} "$root/usr/local" "$work/bin"
 echo "port = 80" >"$root/srv/shop/config/shop.conf"
 echo "port = 79" >"$root/srv/shop/config/shop.conf.bak"
-echo hush | tee "$root/srv/shop/config/secrets/token" >"$root/etc/holdfast/redis.pw"
-chmod 600 "$root/etc/holdfast/redis.pw"
+echo hush >"$root/srv/shop/config/secrets/token"
 echo picture >"$root/srv/shop/uploads/1.jpg"
 echo half >"$root/srv/shop/uploads/tmp/2.jpg"
 echo job >"$root/srv/shop/spool/1"
@@ -73,7 +75,7 @@ exits 0 "backup of the sources that need no server"
 is "$(cat "$work/hooks")" "$(printf 'systemctl %s shop-worker.service\n' stop start)" "the hooks of the spool stop and start its worker"
 hf restore latest --to "$work/r"
 exits 0 "restore"
-printf '%s\n' config/srv/shop/config/shop.conf packages/packages.txt secrets/etc/holdfast/redis.pw secrets/srv/shop/config/secrets/token \
+printf '%s\n' config/srv/shop/config/shop.conf packages/packages.txt secrets/etc/holdfast/mail.pw secrets/etc/holdfast/redis.pw secrets/etc/holdfast/s3.secret secrets/srv/shop/config/secrets/token \
   spool/srv/shop/spool/1 uploads/srv/shop/uploads/1.jpg >"$work/want"
 (cd "$work/r" && find . -type f | sed "s#$root##; s#^\./##" | sort) >"$work/got"
 ok "each source has what it should, and no more" diff "$work/want" "$work/got"
