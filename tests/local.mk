@@ -141,6 +141,9 @@ INTEGRATION_TESTS = \
 	tests/integration/recovery.sh \
 	tests/integration/roundtrip.sh \
 	tests/integration/samples.sh \
+	tests/integration/scenario_app.sh \
+	tests/integration/scenario_folder.sh \
+	tests/integration/scenario_service.sh \
 	tests/integration/sdk.sh \
 	tests/integration/secrets.sh \
 	tests/integration/sequoia.sh \
