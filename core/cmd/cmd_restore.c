@@ -141,6 +141,12 @@ static int parse(struct hf_cmd *c, struct wish *w) {
   return -1;
 }
 
+/* How long it may take: of a single source, what that says; else what all of them together may. */
+static int64_t rto_of(const struct hf_manifest *m, const struct hf_list *sources) {
+  const struct hf_manifest_source *one = sources->n == 1 ? hf_manifest_find_source(m, sources->v[0]) : NULL;
+  return one && one->rto > 0 ? one->rto : m->rto;
+}
+
 static int run(struct hf_cmd *c, const struct wish *w) {
   struct hf_session *s = NULL;
   struct hf_record *rec = NULL;
@@ -173,8 +179,12 @@ static int run(struct hf_cmd *c, const struct wish *w) {
       if (res.undo)
         hf_log(HF_LOG_NOTICE, "what was replaced before it failed comes back by: holdfast restore --undo %llu",
                (unsigned long long)res.undo);
+    } else if (w->patterns.n && res.matched + res.lost + res.problems == 0) {
+      hf_fail(&e, HOLDFAST_E_NOT_FOUND, "snapshot %llu has nothing that --path %s%s matches; holdfast ls %llu shows what it has", (unsigned long long)rec->seq, w->patterns.v[0],
+              w->patterns.n > 1 ? " or another" : "", (unsigned long long)rec->seq);
+      code = hf_out_error(c, &e);
     } else {
-      print_result(c, rec, &res, w->in_place, s->manifest->rto);
+      print_result(c, rec, &res, w->in_place, rto_of(s->manifest, &w->sources));
       code = res.lost || res.problems ? HF_EXIT_PARTIAL : HF_EXIT_OK;
       if (w->in_place) hf_undo_expire(s);
     }

@@ -99,6 +99,7 @@ struct hf_restore_options {
 };
 struct hf_restore_result {
   uint64_t files, folders, links, others, streams, bytes;
+  uint64_t matched;          /* entries and streams that the patterns name, folders above them not counted; what there is when there are no patterns */
   uint64_t lost, problems;   /* entries or streams not restored; others that are not exactly as they were */
   struct hf_list safety;     /* safety copies made */
   uint64_t checked;          /* in place: bytes of files that were read back and found right */

@@ -120,6 +120,7 @@ static int restore_raw(struct source *x, const struct hf_record_stream *st, stru
   }
   if (r == 0) {
     x->out->streams++;
+    x->out->matched++;
     x->out->bytes += st->size;
   }
   return r;

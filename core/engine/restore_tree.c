@@ -195,6 +195,7 @@ static void note_made(struct tree *t, const char *path, size_t n, bool folder) {
 
 static int plan_entry(void *ctx, const struct hf_slice *head, const struct hf_recipe_entry *e, const char *path, size_t n, struct hf_error *err) {
   struct planner *p = ctx;
+  p->t->out->matched += hf_select_wants(&p->t->select, path, n);
   int r = 0;
   p->data_wanted = false;
   if (p->pending && memcmp(&p->head, head, sizeof *head) != 0) r = flush_head(p, err);

@@ -184,7 +184,7 @@ pg_psql service 'CREATE TABLE mistake (id int)'
 by_page service-emergency
 exits 0 "the database is restored in its place"
 says 'who is on call' "with whom to call"
-says 'in time: it took .* rto is 4h' "and how long it took, beside how long it may"
+says 'in time: it took .* rto is 2h' "and how long it took, beside how long it may"
 is "$(pg_psql service 'SELECT count(*) FROM account')" 500 "its accounts are back"
 is "$(pg_psql service "SELECT count(*) FROM pg_class WHERE relname = 'mistake'")" 0 "and what was there instead is away"
 hf restore --list-undo
