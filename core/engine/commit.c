@@ -28,12 +28,15 @@ int hf_commit_begin(struct hf_session *s, struct hf_record *rec, const struct hf
   out->t = hf_allocn(s->n_targets, sizeof *out->t);
   out->takers = hf_allocn(s->n_targets, sizeof *out->takers);
   struct hf_buf passing = HF_BUF_INIT;
+  const char *failure = NULL;
   for (size_t i = 0; i < s->n_targets; i++) {
     out->t[i].passes = !hf_take_is_due(s, &out->live, manifest_of(s, i), rec->time, sources);
     if (out->t[i].passes) hf_buf_addf(&passing, "%s%s", passing.len ? ", " : "", hf_target_name(s->targets[i]));
     else if (!hf_target_failure(s->targets[i])) out->takers[out->n_takers++] = s->targets[i];
+    else failure = hf_target_failure(s->targets[i]);
   }
   if (out->n_takers == 0 && passing.len) r = hf_fail(err, HOLDFAST_E_FAILED, "no target is left that takes this snapshot: it is not due at %s, and the others cannot be used", passing.data);
+  else if (out->n_takers == 0) r = hf_fail(err, HOLDFAST_E_FAILED, "no target is left to write to%s%s", failure ? ": " : "", failure ? failure : "");
   hf_buf_free(&passing);
   return r;
 }

@@ -121,6 +121,12 @@ void hf_upload_close(struct hf_upload *u) {
 }
 
 void hf_upload_put(struct hf_upload *u, struct hf_parcel *p) {
+  if (u->n == 0) {
+    struct hf_error none = {0};
+    hf_fail(&none, HOLDFAST_E_FAILED, "no target is left to write to");
+    p->through(p, &none);
+    return;
+  }
   p->left = u->n;
   p->good = 0;
   p->last.code = 0;

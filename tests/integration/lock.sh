@@ -25,6 +25,7 @@ must init
 begin() {
   local name=$1
   shift
+  : >"$work/$name.err" # nobody is to see what an earlier one said: a signal that comes before there is a handler ends nothing
   "$HOLDFAST" -c "$M" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
   pid=$!
   jobs_started+=("$pid")

@@ -190,8 +190,21 @@ static void stopped(void **unused) {
   assert_int_equal(sent[0].err.code, HOLDFAST_E_CANCELED);
 }
 
+/* All targets had failed before anything was put: nothing may wait for them. */
+static void nobody(void **unused) {
+  struct hf_upload *u = NULL;
+  (void)unused;
+  assert_int_equal(hf_upload_open(targets, 0, &cancel, &u, &e), 0);
+  prepare(&sent[0], 0, 1000);
+  hf_upload_put(u, &sent[0].parcel);
+  assert_true(sent[0].through);
+  assert_int_equal(sent[0].err.code, HOLDFAST_E_FAILED);
+  assert_non_null(strstr(sent[0].err.msg, "no target is left"));
+  hf_upload_close(u);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-  const struct CMUnitTest tests[] = {TEST(bounded), TEST(at_once), TEST(one_fails), TEST(all_fail), TEST(stopped)};
+  const struct CMUnitTest tests[] = {TEST(bounded), TEST(at_once), TEST(one_fails), TEST(all_fail), TEST(stopped), TEST(nobody)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
