@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	tests/unit/test_child \
 	tests/unit/test_chunker \
 	tests/unit/test_state \
+	tests/unit/test_compacted \
 	tests/unit/test_crypto \
 	tests/unit/test_digest \
 	tests/unit/test_exec_parts \
@@ -136,6 +137,7 @@ INTEGRATION_TESTS = \
 	tests/integration/manifest.sh \
 	tests/integration/notify.sh \
 	tests/integration/plugin.sh \
+	tests/integration/compact.sh \
 	tests/integration/prune.sh \
 	tests/integration/reader.sh \
 	tests/integration/recovery.sh \

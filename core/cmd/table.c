@@ -39,9 +39,10 @@ const struct hf_command hf_commands[] = {
      "      --decrypt         also decrypt everything and walk through it\n"
      "      --target TARGET   this target only\n",
      hf_cmd_verify},
-    {"prune", "apply retention: what each target keeps, and what is deleted", "[-n] [--target TARGET]",
-     "  -n, --dry-run        say of every snapshot why it stays or goes; delete nothing\n"
-     "      --target TARGET  this target only\n",
+    {"prune", "apply retention: what each target keeps, and what is deleted", "[-n] [--target TARGET | --compact[=PERCENT]]",
+     "  -n, --dry-run            say of every snapshot why it stays or goes; delete nothing\n"
+     "      --compact[=PERCENT]  also repack packs of which less than that, 50, is needed\n"
+     "      --target TARGET      this target only\n",
      hf_cmd_prune},
     {"drill", "rehearse a restore: restore to a temporary folder and verify what came", "[--target TARGET] [--scratch DIR] [--report FILE] [--full-speed] [--no-record] [SNAPSHOT | --random] [SOURCE...] | --history",
      "      --random         an older snapshot, chosen by chance\n"

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 
 #include "base/text.h"
-#include "engine/session.h"
+#include "engine/compacted.h"
 
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) {
   if ((s->n_issues & (s->n_issues - 1)) == 0) s->issues = hf_realloc(s->issues, (s->n_issues ? s->n_issues * 2 : 1) * sizeof *s->issues);
@@ -218,7 +218,12 @@ int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out
   int r = hf_state_record_get(s->state, seq, digest, &json, err);
   if (r < 0) return r;
   if (r == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "there is no record %llu", (unsigned long long)seq);
-  return hf_record_parse(json.data, json.len, out, err);
+  struct hf_record *rec = NULL;
+  r = hf_record_parse(json.data, json.len, &rec, err);
+  if (r == 0) r = hf_session_compacted(s, rec, err);
+  if (r < 0) hf_record_free(rec);
+  else *out = rec;
+  return r;
 }
 
 int hf_session_secret(struct hf_session *s, const struct hf_digest *object, struct hf_error *err) {
@@ -300,11 +305,11 @@ static int load_index(struct loading *l, const struct hf_record_index *x, struct
 }
 
 int hf_session_load_indexes(struct hf_session *s, const struct hf_record *rec, struct hf_error *err) {
-  for (size_t i = 0; i < rec->n_indexes; i++) {
+  int r = hf_session_forget_replaced(s, err);
+  for (size_t i = 0; r == 0 && i < rec->n_indexes; i++) {
     struct loading l = {.s = s};
-    int r = load_index(&l, &rec->indexes[i], err);
+    r = load_index(&l, &rec->indexes[i], err);
     free(l.wanted);
-    if (r < 0) return r;
   }
-  return 0;
+  return r;
 }

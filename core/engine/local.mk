@@ -14,6 +14,10 @@ libcore_a_SOURCES += \
 	core/engine/choose.c \
 	core/engine/commit.c \
 	core/engine/commit.h \
+	core/engine/compact.c \
+	core/engine/compact.h \
+	core/engine/compacted.c \
+	core/engine/compacted.h \
 	core/engine/check_write.c \
 	core/engine/confirm.c \
 	core/engine/engine.h \

@@ -328,6 +328,23 @@ static int refuse_tampering(const struct hf_session *s, struct hf_error *err) {
   return 0;
 }
 
+/* Once retention is done: so nothing is repacked that goes anyway. What is replaced is deleted as what is pruned is. */
+static int compact(struct run *x, struct hf_error *err) {
+  struct hf_session *s = x->s;
+  struct hf_compact_result *out = &x->out->compact;
+  const struct hf_compact_options o = {.dry = x->o->dry, .percent = x->o->compact, .progress = x->o->repacked, .ctx = x->o->ctx};
+  int r = hf_compact(s, &x->live, &o, out, err);
+  if (out->damaged || out->locked.n) x->out->partial = true;
+  if (x->o->dry || (r == 0 && !out->record && !out->damaged)) return r;
+  struct hf_error e = {0};
+  /* Also when it came to an end half way: what was replaced by then is. */
+  int k = out->record ? hf_live_load_indexes(s, &x->live, NULL, NULL, NULL, &e) : 0;
+  if (k == 0 && out->record) k = hf_settle(s, &x->live, &e);
+  if (r < 0) return r;
+  if (k < 0) return hf_fail(err, k, "%s", e.msg);
+  return sweep_all(x, err);
+}
+
 static int locked(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   int r = hf_session_chain(s, err);
@@ -337,12 +354,14 @@ static int locked(struct run *x, struct hf_error *err) {
   }
   if (r == 0) r = refuse_tampering(s, err);
   if (r == 0) r = hf_live_load(s, &x->live, err);
+  if (r == 0 && x->o->compact) r = hf_compact_ready(s, &x->live, err);
   if (r == 0) r = hf_live_load_indexes(s, &x->live, NULL, NULL, NULL, err);
   if (r == 0) r = decide_all(x, err);
   if (r == 0) r = wait_all(x, err);
   if (r == 0) r = write_record(x, err);
   if (r == 0 && !x->o->dry) r = hf_settle(s, &x->live, err);
-  return r == 0 ? sweep_all(x, err) : r;
+  if (r == 0) r = sweep_all(x, err);
+  return r == 0 && x->o->compact ? compact(x, err) : r;
 }
 
 int hf_prune(struct hf_session *s, const struct hf_prune_options *o, struct hf_prune_result *out, struct hf_error *err) {
@@ -376,5 +395,6 @@ void hf_prune_result_free(struct hf_prune_result *r) {
   }
   free(r->targets);
   hf_list_free(&r->gone);
+  hf_compact_result_free(&r->compact);
   memset(r, 0, sizeof *r);
 }

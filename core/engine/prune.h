@@ -4,13 +4,16 @@
 #ifndef HF_PRUNE_H
 #define HF_PRUNE_H
 
+#include "engine/compact.h"
 #include "engine/retention.h"
 #include "engine/session.h"
 
 struct hf_prune_options {
   bool dry;         /* decide and count, write and delete nothing */
   const char *only; /* the one target to be pruned, or NULL for all */
+  unsigned compact; /* then also repack packs of which less than so many per cent are needed; 0: no. Needs a recipient's private key; not with only */
   void (*deleted)(void *ctx, const char *target, const char *key, uint64_t done, uint64_t total); /* before each; may be NULL */
+  void (*repacked)(void *ctx, const char *source, uint64_t packs, uint64_t total); /* may be NULL */
   void *ctx;
 };
 
@@ -29,6 +32,7 @@ struct hf_prune_result {
   size_t n_targets;
   uint64_t record;         /* number of the prune record, 0: there was nothing to say */
   struct hf_list gone;     /* numbers of snapshots that no target has to hold from now on */
+  struct hf_compact_result compact;
   bool partial;            /* exit 3 */
   double seconds;
 };

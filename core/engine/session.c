@@ -1,7 +1,7 @@
 /* session.c - opening what a command works with.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "engine/session.h"
+#include "engine/compacted.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -104,6 +104,7 @@ int hf_session_open(const char *manifest_file, const struct hf_session_how *how,
   struct hf_session *s = hf_alloc(sizeof *s);
   s->manifest_file = manifest_file;
   s->registry = hf_registry_new();
+  s->compactions = hf_compactions_new();
   int r = hf_manifest_load(manifest_file, s->registry, &s->manifest, err);
   if (r == 0) s->fetching = hf_fetching_new(s->manifest->n_targets);
   if (r == 0) r = open_state(s, how, err);
@@ -130,6 +131,7 @@ void hf_session_close(struct hf_session *s) {
   free(s->targets);
   free(s->chains);
   hf_fetching_free(s->fetching);
+  hf_compactions_free(s->compactions);
   hf_gpg_close(s->host);
   hf_gpg_close(s->caller);
   hf_state_close(s->state);

@@ -51,6 +51,7 @@ struct hf_session {
   bool have_secret;
   struct hf_secret secret;
   uint64_t head;            /* after hf_session_chain: last sequence number */
+  struct hf_compactions *compactions; /* compacted.h */
   struct hf_issue *issues;
   size_t n_issues;
 };
@@ -103,7 +104,7 @@ int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t 
 int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
 /* That number, 0 for none. */
 int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
-/* Record seq, parsed; digest may be NULL. NOT_FOUND. */
+/* Record seq, parsed; its indexes are those of the packs that it needs now, where compactions replaced some. digest may be NULL. NOT_FOUND. */
 int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
 /* `latest`, a sequence number, an id prefix, or @TIME; the first and the last among those that a target within reach has to hold (choose.c). HOLDFAST_E_NOT_FOUND says so when the one that is named is pruned. */
 int hf_session_snapshot(struct hf_session *s, const char *spec, struct hf_record **out, struct hf_error *err);

@@ -129,6 +129,9 @@ parse_record() {
         if (d == 4 && k != "") sub_ = k
         if (m == "passed" && d == 3 && s ~ /^"/) print "passed"
         if (m == "gone" && d == 3 && value(s) + 0 > 0) print "away", value(s) + 0
+        if (m == "compacted" && d == 3 && s ~ /^[{]/) print "step"
+        if (m == "compacted" && d == 6 && k == "sha256") x = hex(value(s))
+        if (m == "compacted" && d == 6 && k == "packs") { s = value(s); if (s !~ /[^0-9,-]/) print sub_, x, s }
         if (m == "removed" && sub_ == "snapshots" && d == 5 && value(s) + 0 > 0) print "away", value(s) + 0
       }
     }' "$1"
@@ -153,7 +156,32 @@ are_there() {
     [ -f "$repo/packs/${pack%"${pack#??}"}/$pack.tar.zst.gpg" ] || { why="pack $pack is missing"; return 1; }
   done 7<"$1"
 }
-list_indexes() { awk '$1 == "index" { id[++n] = $2 } $1 == "packs" { packs[$2] = $3 } END { for (i = 1; i <= n; i++) print id[i], packs[id[i]] }' "$work/list" >"$work/indexes"; }
+# The indexes of the record in $work/list, each with the packs that are needed. Later records, whose steps are in $work/steps, may say that some packs were
+# replaced by others: a step counts where any of what it replaces is needed.
+list_indexes() {
+  awk '
+    function each(index_, ranges, how,    r, ab, n, i, k, c) {
+      n = split(ranges, r, ",")
+      for (i = 1; i <= n; i++) {
+        c = split(r[i], ab, "-")
+        for (k = ab[1] + 0; k <= ab[c] + 0; k++) {
+          if (how == "add") { need[index_, k] = 1; if (!(index_ in max)) { order[++m] = index_; max[index_] = k } else if (k > max[index_]) max[index_] = k }
+          else if ((index_, k) in need) { delete need[index_, k]; hit = 1 }
+        }
+      }
+    }
+    f == 1 { if ($1 == "packs") each($2, $3, "add"); next }
+    $1 == "step" { hit = 0; next }
+    $1 == "replaced" { each($2, $3, "take"); next }
+    $1 == "by" && hit { each($2, $3, "add") }
+    END {
+      for (i = 1; i <= m; i++) {
+        s = ""
+        for (k = 0; k <= max[order[i]]; k++) if ((order[i], k) in need) s = s (s == "" ? "" : ",") k
+        if (s != "") print order[i], s
+      }
+    }' f=1 "$work/list" f=2 "$work/steps" >"$work/indexes"
+}
 
 # A replica has the records of all snapshots, and not the packs of all: some were pruned from it, or it took only some of them. One that a record
 # says that of, for whatever target, may be such a one. Is all of it here? Else $why says what is not.
@@ -168,20 +196,25 @@ is_whole() {
 }
 is_named() { awk -v n="$1" '$1 == "passed" || ($1 == "away" && $2 == n) { ok = 1 } END { exit !ok }' "$work/list" "$work/away"; }
 
-# For a snapshot that was asked for by number: do later records name it?
+# For a snapshot that was asked for by number: do later records name it, or replace its packs?
 read_later() {
   for later in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
     later=${later#records/}
     [ "$(printf '%s' "${later%%-*}" | awk '{ printf "%d", $0 }')" -gt "$1" ] || break
     digest=${later#*-}
     open_meta "$repo/records/$later" "${digest%.json.gpg}" "$work/record" || continue
-    parse_record "$work/record" | awk '$1 == "away"' >>"$work/away"
+    parse_record "$work/record" >"$work/later"
+    keep_what_counts "$work/later"
   done
+}
+# What a later record says of earlier ones. Records are read from the newest on, and steps count from the oldest on.
+keep_what_counts() {
+  awk '$1 == "away"' "$1" >>"$work/away"
+  { awk '$1 == "step" || $1 == "replaced" || $1 == "by"' "$1"; cat "$work/steps"; } >"$work/steps.new" && mv "$work/steps.new" "$work/steps"
 }
 # Something of the snapshot is missing: is that damage? What is left is given back in any case, when there is anything.
 missing_or_pruned() {
   missing=$why
-  read_later "$number"
   is_named "$number" || return 0
   left=
   while read -r pack <&7; do
@@ -193,6 +226,7 @@ missing_or_pruned() {
 
 found='' passed=''
 : >"$work/away"
+: >"$work/steps"
 for path in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
   name=${path#records/}
   seq=${name%%-*}
@@ -209,7 +243,7 @@ for path in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); 
     damage "record $name says that it is another"
     continue
   fi
-  awk '$1 == "away"' "$work/list" >>"$work/away"
+  keep_what_counts "$work/list"
   if [ "$(awk '$1 == "type" { print $2 }' "$work/list")" = snapshot ]; then
     if [ "$snapshot" = latest ] && is_named "$number" && ! is_whole; then
       say "snapshot $number is passed over: it was pruned from this replica or never taken by it ($why)"
@@ -225,8 +259,9 @@ done
 [ -n "$found" ] || die "no usable snapshot \"$snapshot\" in $repo/records"
 say "snapshot $number, signed by $signer"
 repo_id=$(awk '$1 == "repository" { print $2 }' "$work/list")
+[ "$snapshot" = latest ] || read_later "$number"
 
-# --- its indexes: CHUNK PACK for every chunk
+# --- its indexes: CHUNK PACK for every chunk of the packs that are needed; others of an index may be gone
 : >"$work/map"
 list_indexes
 : >"$work/needed"
@@ -241,13 +276,16 @@ while read -r index ranges <&4; do
     ! awk -v id="$repo_id" '
       NR == 1 { if ($0 != "holdfast-index 1") exit bad = 1; next }
       NR == 2 { if ($0 != "repository " id) exit bad = 1; next }
-      $1 == "pack" { pack = $2; p++ }
-      $1 == "chunk" { print $2, pack; c++ }
+      $1 == "pack" { p++ }
+      $1 == "chunk" { c++ }
       $1 == "end" { ended = ($2 == p + 0 && $3 == c + 0) }
-      END { exit bad || !ended }' "$work/index" >>"$work/map"; then
+      END { exit bad || !ended }' "$work/index"; then
     damage "index $index cannot be read"
+    continue
   fi
-  needed "$ranges" <"$work/index" >>"$work/needed"
+  needed "$ranges" <"$work/index" >"$work/of-index"
+  awk 'f == 1 { here[$1] = 1; next } $1 == "pack" { pack = $2 } $1 == "chunk" && (pack in here) { print $2, pack }' f=1 "$work/of-index" f=2 "$work/index" >>"$work/map"
+  cat "$work/of-index" >>"$work/needed"
 done 4<"$work/indexes"
 why=${gone:+index$gone: ${reason-}}
 if [ "$snapshot" != latest ] && { [ -n "$gone" ] || ! are_there "$work/needed"; }; then missing_or_pruned; fi

@@ -79,8 +79,14 @@ def ordinals(indexes):  # (index, ordinal) of each pack
     return {(digest, n) for digest, a, _, b in parts for n in range(int(a), int(b or a) + 1)}
 
 
+# What compactions put in the place of what, in their order.
+replaced = [(ordinals(x["replaced"]), ordinals(x["by"])) for r in records.values() for x in r.get("extra", {}).get("compacted", [])]
+
+
 def needed(seq):  # the packs of a snapshot; None for one that no index here tells of
     packs = ordinals(records[seq]["indexes"])
+    for old, new in replaced:
+        packs = packs - old | new if packs & old else packs
     return [dict(enumerate(read_index(digest))).get(n) for digest, n in packs]
 
 
