@@ -5,7 +5,7 @@
 #
 # Of two years there are 86 runs, at a clock that faketime gives: sparse at first, daily in the last month, and several in one day. All snapshots that
 # three of the targets keep are restored from each of them and compared; of the one that keeps everything, every tenth. Random histories by the thousand
-# are in tests/unit/test_retention.c.
+# are in tests/unit/test_retention.c. With HOLDFAST_EVERY_DAY=1 there is a run on each of the 730 days, and all of them are restored.
 . "${SRCDIR:?}/tests/integration/lib.sh"
 . "${SRCDIR:?}/tests/integration/server_rsync.sh"
 need python3 faketime strace rsync
@@ -84,7 +84,8 @@ must_then '2024-12-31 12:00:00' init
 
 times=()
 start=$(date -ud '2025-01-01 02:00' +%s)
-for ((d = 0; d < 700; d += 13)); do times+=("$(date -ud "@$((start + d * 86400))" '+%F %T')"); done
+every=${HOLDFAST_EVERY_DAY:+1}
+for ((d = 0; d < 702; d += ${every:-13})); do times+=("$(date -ud "@$((start + d * 86400))" '+%F %T')"); done
 for ((d = 702; d < 730; d++)); do times+=("$(date -ud "@$((start + d * 86400))" '+%F %T')"); done
 for h in 04 09 14 22; do times+=("2026-12-31 $h:30:00"); done
 n=0 failed=0
@@ -155,7 +156,7 @@ for t in disk daily months within; do
   k=0
   for s in $(held "$t"); do
     k=$((k + 1))
-    [ "$t" != disk ] || [ $((k % 10)) -eq 1 ] || continue
+    [ "$t" != disk ] || [ $((k % ${every:-10})) -eq $((1 % ${every:-10})) ] || continue
     i=0
     while [ "${seqs[$i]}" != "$s" ]; do i=$((i + 1)); done
     rm -rf "$work/r"
