@@ -362,6 +362,10 @@ hf backup lost
 exits 1 "a backup that fails"
 got journal 2
 is "$(lines journal '(d["HOLDFAST_EVENT"], d["PRIORITY"])' | tail -n 1)" "('failure', '2')" "journald: a failure is critical"
+for _ in {1..200}; do
+  grep -q '^web1.backup_failure:1|c$' "$ends/statsd" && break
+  sleep 0.05
+done
 grep -q '^web1.backup_failure:1|c$' "$ends/statsd"
 result $? "statsd: its prefix, and its events" || diag "$ends/statsd"
 
