@@ -165,7 +165,7 @@ must prune
 for v in $(cd "$R/far/testhost/packs" && find . -type f -size +3000k); do
   cp "$R/far/testhost/packs/$v" "$work/kept"
   for t in disk far; do
-    [ ! -f "$R/$t/testhost/packs/$v" ] || printf x | dd of="$R/$t/testhost/packs/$v" bs=1 seek=100000 conv=notrunc status=none
+    [ ! -f "$R/$t/testhost/packs/$v" ] || flip "$R/$t/testhost/packs/$v" 100000
   done
   cp -a "$R" "$work/copy"
   hf --json prune --compact

@@ -54,7 +54,7 @@ must backup
 
 # One byte of one pack.
 pack=$(find "$T/packs" -type f -size +1000k | sort | head -n 1)
-printf x | dd of="$pack" bs=1 seek=500000 conv=notrunc status=none
+flip "$pack" 500000
 hf drill
 exits 1 "a damaged pack fails the drill"
 says '^data +failed ' "of its source"

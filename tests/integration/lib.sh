@@ -182,6 +182,11 @@ need_npm() {
   done
 }
 
+# flip FILE OFFSET: one byte becomes another one, whatever it was.
+flip() {
+  python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2])); b = f.read(1)[0]; f.seek(int(sys.argv[2])); f.write(bytes([b ^ 255]))' "$1" "$2"
+}
+
 # ---- keys: in a GnuPG home of their own, the caller's
 
 export GNUPGHOME=$work/gnupg

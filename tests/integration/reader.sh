@@ -50,7 +50,7 @@ ok "a raw stream" cmp "$work/stream" <(seq 300000)
 # It does look: what is not in order is refused.
 p=$(find "$T/packs" -type f -size +1000k | sort | head -n 1)
 cp "$p" "$work/kept"
-printf x | dd of="$p" bs=1 seek=500000 conv=notrunc status=none
+flip "$p" 500000
 ok "a damaged pack is refused" eval '! reader latest tree tree && grep -q digest "$work/reader.err"'
 cp "$work/kept" "$p"
 make_key other 'Other <other@example.com>'

@@ -157,7 +157,7 @@ by_hand folder-names
 exits 0 "every object is what its name says"
 victim=$(find "$work/hand/files1/packs" -type f | sort | head -n 1)
 cp "$victim" "$work/victim"
-python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(100); b = f.read(1)[0]; f.seek(100); f.write(bytes([b ^ 255]))' "$victim"
+flip "$victim" 100
 by_hand folder-names
 [ "$rc" -ne 0 ]
 result $? "one byte that differs is found" || show_last
