@@ -483,6 +483,7 @@ access=(account-key="$azurite_key")
 
 # client.js ACTION ...: Microsoft's own, for node.
 cat >"$work/client.js" <<'EOF'
+globalThis.crypto ??= require("crypto").webcrypto; // Node.js 18 has it under this name only
 const { BlobServiceClient, BlobSASPermissions, ContainerSASPermissions, StorageSharedKeyCredential, generateBlobSASQueryParameters, SASProtocol } =
   require(process.env.NPM_DIR + "/node_modules/@azure/storage-blob");
 const fs = require("fs");
