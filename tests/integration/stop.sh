@@ -48,7 +48,7 @@ after = touch $work/never
 END
 must init
 start backup
-while [ "$(objects packs)" -lt 2 ] && kill -0 "$pid"; do sleep 0.02; done
+while [ "$(objects packs)" -lt 3 ] && kill -0 "$pid"; do sleep 0.02; done
 kill -TERM "$pid"
 ended
 exits 143 "backup, SIGTERM: the exit code says it"
