@@ -148,7 +148,9 @@ exits 0 "after all that the repository is valid to the last depth"
 hf list
 echo "# $(grep -cE '^ *[0-9]+ ' "$work/out") snapshots"
 
-# What a killed run had stored and indexed is not stored again: killed when the index is there and the record is not.
+# What a killed run had stored and indexed is not stored again: killed when the index is there and the record is not. Without checkpoints, that index
+# has all of it, however slow the run is.
+sed -i 's/^checkpoint = .*/checkpoint = 1h/' "$work/empty/m.ini"
 reset empty
 n=$(calls renameat2 backup)
 for k in $(for _ in 1 2 3 4; do seq "$n" -1 1; done); do
@@ -208,4 +210,36 @@ says 'stopped' "and says so"
 is "$(objects locks)" 0 "its lock is gone"
 sound_repository
 is "$bad" 0 "and the next one succeeds"
+
+# ---- killed in the middle of a source: its second half comes when the checkpoint of the first is due
+
+head -c 20000000 /dev/urandom >"$work/half1"
+head -c 20000000 /dev/urandom >"$work/half2"
+cat >"$work/give" <<END
+#!/bin/sh
+cat $work/half1
+sleep 2
+cat $work/half2
+touch $work/second
+until [ -e $work/go ]; do sleep 0.02; done
+END
+chmod +x "$work/give"
+new_repo halves 'checkpoint = 1s' <<END
+[source halves]
+plugin = exec
+command = $work/give
+stream = halves
+END
+must init
+last="killed between two checkpoints: holdfast backup"
+setsid "$HOLDFAST" -c "$M" backup >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+until_there "$work/second" "$pid"
+sleep 0.5 # until its own notes have the checkpoint, too
+kill -9 -- "-$pid"
+wait "$pid" 2>/dev/null
+touch "$work/go"
+hf backup --json
+exits 0 "killed between two checkpoints: the next backup"
+is "$(json 'd["sources"][0]["bytes_new"] < 22500000 if d["type"] == "backup" else None')" True "stores no more than what came behind the first"
 done_testing
