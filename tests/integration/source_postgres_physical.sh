@@ -157,7 +157,27 @@ is "$(pg_psql shop "$balanced")" t "the server starts; pgbench's books balance"
 is "$(pg_psql shop "SELECT count(*) FROM placed")" 5000 "the tablespace is there"
 is "$(pg_psql shop "SELECT to_regclass('later') IS NULL")" t "what came later is not"
 is "$(pg_psql postgres "SELECT pg_tablespace_location($oid)")" "$work/space" "the tablespace is where it was"
-rm -rf "$pg_dir"/data.before-* "$work/space"/*.before-*
+
+# ---- and back
+
+hf restore --undo --yes
+says 'a server is running there \(process [0-9]+\): stop it first' "an undo while the server runs is refused"
+is "$(pg_psql shop "$balanced")" t "and it still runs"
+pg_psql shop 'CREATE TABLE since (a int)'
+pg_stop fast
+hf restore --undo --yes
+exits 0 "undone with the server stopped"
+says 'the data directory is what it was before: start the server' "says what is left to do"
+ok "the damaged data directory is back" test -e "$data/PG_VERSION" -a ! -e "$data/base"
+is "$(find "$work/space" -mindepth 1 -maxdepth 1 -name 'PG_*' | wc -l)" 2 "what was in the tablespace, too"
+hf restore --undo --yes
+exits 0 "the undo is undone"
+pg_again
+is "$(pg_psql shop "$balanced")" t "the server starts on what was restored"
+is "$(pg_psql shop "SELECT to_regclass('since') IS NOT NULL")" t "with what it wrote since"
+is "$(pg_psql shop "SELECT count(*) FROM placed")" 5000 "and with its tablespace"
+must restore --forget-undo last
+is "$(find "$pg_dir" "$work/space" -maxdepth 1 -name '*.before-*' | wc -l)" 0 "forgotten: what was kept is gone"
 plain=$M
 
 sed "s|^plugin = postgres|&\nuser = postgres\ndata-directory = $pg_dir/other|" "$M" >"$R/other.ini"

@@ -142,6 +142,12 @@ is "$(cat "$root/usr/lib/systemd/system/app.service.d/20-package.conf")" newer "
 ok "the admin's is back" cmp "$work/kept$e/app.service" "$root$e/app.service"
 says "kept in $safety/" "what was replaced is kept"
 is "$(cat "$safety"/*"$root$e/app.service")" '[Service]' "as it was"
+hf restore --undo --yes
+exits 0 "which one command puts back"
+is "$(cat "$root$e/app.service")" '[Service]' "undone"
+hf restore --undo --yes
+exits 0 "and forth"
+ok "the undo is undone" cmp "$work/kept$e/app.service" "$root$e/app.service"
 rm "$root$e/app.service"
 mkdir "$root$e/app.service"
 hf restore latest units --in-place --yes
@@ -269,6 +275,14 @@ says 'manager has read its units again' "and that the manager knows"
 is "$(systemd_enter "$sd" systemctl show -p LoadState --value app.timer)" loaded "which it does"
 is "$(systemd_enter "$sd" systemctl is-enabled app.service app.timer app@two.service | tr '\n' ' ')" "enabled enabled enabled " "the units are enabled"
 ok "and start" systemd_enter "$sd" systemctl start app.service
+systemd_enter "$sd" systemctl stop app.service
+inside restore --undo --yes
+exits 0 "undone"
+says 'manager has read its units again' "which the manager knows"
+is "$(systemd_enter "$sd" systemctl show -p LoadState --value app.timer)" not-found "the units are gone"
+inside restore --undo --yes
+exits 0 "and the undo undone"
+is "$(systemd_enter "$sd" systemctl is-enabled app.service app.timer app@two.service | tr '\n' ' ')" "enabled enabled enabled " "they are enabled again"
 systemd_enter "$sd" sh -c 'echo "# later" >>/etc/systemd/system/app.service'
 inside backup
 exits 0 "a unit that changed since the manager read it"
