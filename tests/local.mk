@@ -196,6 +196,7 @@ tests_integration_target_call_LDADD = $(DL_LIBS)
 # Each needs three lines: its name here, and below tests_fuzz_NAME_LDADD = $(FUZZ_LIBS) and tests_fuzz_NAME_LDFLAGS = $(FUZZ_LINK).
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_azure \
+	tests/fuzz/fuzz_compacted \
 	tests/fuzz/fuzz_exec_env \
 	tests/fuzz/fuzz_gcs \
 	tests/fuzz/fuzz_index \
@@ -214,6 +215,8 @@ FUZZ_TARGETS = \
 tests_fuzz_fuzz_azure_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_azure_LDADD = $(targets_azure_azure_la_OBJECTS) $(HFT_LIBS) $(FUZZ_LIBS)
 tests_fuzz_fuzz_azure_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_compacted_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_compacted_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_exec_env_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 tests_fuzz_fuzz_exec_env_LDADD = $(plugins_exec_exec_la_OBJECTS) plugins/common/libhfp.la $(FUZZ_LIBS)
 tests_fuzz_fuzz_exec_env_LDFLAGS = $(FUZZ_LINK)

@@ -31,7 +31,7 @@ struct hf_pg_server {
 
 /* Always: nothing gets in or out, nothing runs that the rehearsal is not about, and what is on the disk need not outlive a crash. */
 static const char *const fixed[] = {
-  "listen_addresses=", "port=" HF_PG_SERVER_PORT, "unix_socket_permissions=0700", "bonjour=off", "ssl=off", "external_pid_file=",
+  "listen_addresses=", ("port=" HF_PG_SERVER_PORT), "unix_socket_permissions=0700", "bonjour=off", "ssl=off", "external_pid_file=",
   "shared_preload_libraries=", "session_preload_libraries=", "local_preload_libraries=", "archive_mode=off", "archive_command=",
   "wal_level=minimal", "max_wal_senders=0", "max_replication_slots=0", "max_logical_replication_workers=0", "synchronous_standby_names=",
   "recovery_target=", "recovery_target_time=", "recovery_target_name=", "recovery_target_xid=", "recovery_target_lsn=",

@@ -30,7 +30,7 @@ static int wait_ready(struct hf_rsync *t, struct hfp_child *c, int err) {
 }
 
 static int start_master(struct hf_rsync *t) {
-  static const char *const more[] = {"ControlMaster=yes", "PermitLocalCommand=yes", "LocalCommand=echo " READY};
+  static const char *const more[] = {"ControlMaster=yes", "PermitLocalCommand=yes", ("LocalCommand=echo " READY)};
   struct hf_rsync_words w = {0};
   struct hfp_child *c = NULL;
   for (size_t i = 0; i < t->ssh.n; i++) hf_rsync_word(&w, "%s", t->ssh.v[i]);
