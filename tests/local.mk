@@ -62,6 +62,7 @@ UNIT_SUPPORT = \
 	tests/unit/fake_plugins.h \
 	tests/unit/tap.sh \
 	tests/unit/store_support.h \
+	tests/unit/target_support.h \
 	tests/unit/test_files_support.h \
 	tests/unit/tree_support.h \
 	tests/unit/unit.h \

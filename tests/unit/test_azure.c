@@ -2,34 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "unit.h"
+#include "target_support.h"
 
 #include "../../targets/azure/azure.h"
-
-static char message[1024];
-
-static void host_log(void *ctx, int level, const char *text) {
-  (void)ctx, (void)level;
-  assert_non_null(text);
-}
-
-static void host_error(void *ctx, const char *text) {
-  (void)ctx;
-  snprintf(message, sizeof message, "%s", text);
-}
-
-static int host_cancelled(void *ctx) {
-  (void)ctx;
-  return 0;
-}
-
-static const struct holdfast_host host = {
-    .struct_size = sizeof host, .instance = "azure", .log = host_log, .error = host_error, .cancelled = host_cancelled};
 
 /* That of the emulator, which is public. */
 #define KEY "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -37,35 +12,22 @@ static const struct holdfast_host host = {
 
 /* ---- settings ---- */
 
-#define N_SETTINGS (AZURE_SET_AS_OF + 1)
-
-struct settings {
-  struct holdfast_value v[N_SETTINGS];
-  const char *text[N_SETTINGS];
-};
-
-/* The table's defaults, then the one setting named. */
-static void set(struct settings *s, int which, const char *text, int64_t n) {
-  s->text[which] = text;
-  s->v[which].strings = &s->text[which];
-  s->v[which].count = text ? 1 : 0;
-  s->v[which].number = n;
+static struct settings *defaults(void) {
+  struct settings *s = table_defaults(hf_azure_settings);
+  set(s, AZURE_SET_TIER_MIN, "128K", 128 << 10);
+  set(s, AZURE_SET_PUT_MAX, "64M", 64 << 20);
+  set(s, AZURE_SET_BLOCK_SIZE, "16M", 16 << 20);
+  set(s, AZURE_SET_CONTAINER, "backup", 0);
+  set(s, AZURE_SET_ACCOUNT, "acme", 0);
+  set(s, AZURE_SET_ACCOUNT_KEY, KEY, 0);
+  return s;
 }
 
-static struct settings *defaults(void) {
-  static struct settings s;
-  memset(&s, 0, sizeof s);
-  for (int i = 0; i < N_SETTINGS; i++) {
-    s.v[i].name = hf_azure_settings[i].name;
-    set(&s, i, hf_azure_settings[i].def, hf_azure_settings[i].def ? atoll(hf_azure_settings[i].def) : 0);
-  }
-  set(&s, AZURE_SET_TIER_MIN, "128K", 128 << 10);
-  set(&s, AZURE_SET_PUT_MAX, "64M", 64 << 20);
-  set(&s, AZURE_SET_BLOCK_SIZE, "16M", 16 << 20);
-  set(&s, AZURE_SET_CONTAINER, "backup", 0);
-  set(&s, AZURE_SET_ACCOUNT, "acme", 0);
-  set(&s, AZURE_SET_ACCOUNT_KEY, KEY, 0);
-  return &s;
+static int make(const struct settings *s) {
+  struct azure *t = NULL;
+  int status = hf_azure_new(&host, s->v, &t);
+  if (status == HOLDFAST_OK) hf_azure_free(t);
+  return status;
 }
 
 static void address(const char *account, const char *endpoint, const char *url, const char *name) {
@@ -111,14 +73,7 @@ static void addresses(void **state) {
   address("acme", "https://user:secret@example.com", NULL, NULL);
 }
 
-static void refused(int which, const char *text, int64_t n, const char *says) {
-  struct settings *s = defaults();
-  struct azure *t = NULL;
-  set(s, which, text, n);
-  message[0] = '\0';
-  assert_int_equal(hf_azure_new(&host, s->v, &t), HOLDFAST_E_CONFIG);
-  if (!strstr(message, says)) fail_msg("%s = %s: %s", hf_azure_settings[which].name, text ? text : "", message);
-}
+static void refused(int which, const char *text, int64_t n, const char *says) { settings_refused(make, defaults(), which, text, n, says); }
 
 static void wrong_settings(void **state) {
   (void)state;
@@ -391,43 +346,38 @@ static void error_documents(void **state) {
 
 static void classes(void **state) {
   (void)state;
-  static const struct {
-    int http;
-    const char *code;
-    int status;
-  } v[] = {{403, "AuthenticationFailed", HOLDFAST_E_AUTH},
-           {403, "AuthorizationPermissionMismatch", HOLDFAST_E_AUTH},
-           {401, "InvalidAuthenticationInfo", HOLDFAST_E_AUTH},
-           {404, "BlobNotFound", HOLDFAST_E_NOT_FOUND},
-           {404, "ContainerNotFound", HOLDFAST_E_NOT_FOUND},
-           {404, "", HOLDFAST_E_NOT_FOUND},
-           {404, "SomethingElse", HOLDFAST_E_FAILED},
-           {409, "BlobAlreadyExists", HOLDFAST_E_EXISTS},
-           {412, "ConditionNotMet", HOLDFAST_E_EXISTS},
-           {412, "", HOLDFAST_E_EXISTS},
-           {412, "SomethingElse", HOLDFAST_E_FAILED},
-           {412, "LeaseIdMissing", HOLDFAST_E_AUTH},
-           {409, "BlobImmutableDueToPolicy", HOLDFAST_E_AUTH},
-           {409, "ContainerBeingDeleted", HOLDFAST_E_TRANSIENT},
-           {409, "AccountBeingCreated", HOLDFAST_E_TRANSIENT},
-           {409, "BlobArchived", HOLDFAST_E_FAILED},
-           {409, "SomethingElse", HOLDFAST_E_FAILED},
-           {503, "ServerBusy", HOLDFAST_E_TRANSIENT},
-           {500, "InternalError", HOLDFAST_E_TRANSIENT},
-           {500, "FeatureNotSupported", HOLDFAST_E_UNSUPPORTED},
-           {500, "", HOLDFAST_E_TRANSIENT},
-           {429, "", HOLDFAST_E_TRANSIENT},
-           {400, "Md5Mismatch", HOLDFAST_E_TRANSIENT},
-           {400, "InvalidBlockList", HOLDFAST_E_TRANSIENT},
-           {413, "RequestBodyTooLarge", HOLDFAST_E_CONFIG},
-           {413, "", HOLDFAST_E_NO_SPACE},
-           {507, "", HOLDFAST_E_NO_SPACE},
-           {416, "InvalidRange", HOLDFAST_E_CORRUPT},
-           {307, "", HOLDFAST_E_CONFIG},
-           {400, "InvalidHeaderValue", HOLDFAST_E_FAILED}};
-  const char *hint;
-  for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-    if (hf_azure_class(v[i].http, v[i].code, &hint) != v[i].status) fail_msg("%d %s", v[i].http, v[i].code);
+  static const struct class_case v[] = {
+      {403, "AuthenticationFailed", HOLDFAST_E_AUTH},
+      {403, "AuthorizationPermissionMismatch", HOLDFAST_E_AUTH},
+      {401, "InvalidAuthenticationInfo", HOLDFAST_E_AUTH},
+      {404, "BlobNotFound", HOLDFAST_E_NOT_FOUND},
+      {404, "ContainerNotFound", HOLDFAST_E_NOT_FOUND},
+      {404, "", HOLDFAST_E_NOT_FOUND},
+      {404, "SomethingElse", HOLDFAST_E_FAILED},
+      {409, "BlobAlreadyExists", HOLDFAST_E_EXISTS},
+      {412, "ConditionNotMet", HOLDFAST_E_EXISTS},
+      {412, "", HOLDFAST_E_EXISTS},
+      {412, "SomethingElse", HOLDFAST_E_FAILED},
+      {412, "LeaseIdMissing", HOLDFAST_E_AUTH},
+      {409, "BlobImmutableDueToPolicy", HOLDFAST_E_AUTH},
+      {409, "ContainerBeingDeleted", HOLDFAST_E_TRANSIENT},
+      {409, "AccountBeingCreated", HOLDFAST_E_TRANSIENT},
+      {409, "BlobArchived", HOLDFAST_E_FAILED},
+      {409, "SomethingElse", HOLDFAST_E_FAILED},
+      {503, "ServerBusy", HOLDFAST_E_TRANSIENT},
+      {500, "InternalError", HOLDFAST_E_TRANSIENT},
+      {500, "FeatureNotSupported", HOLDFAST_E_UNSUPPORTED},
+      {500, "", HOLDFAST_E_TRANSIENT},
+      {429, "", HOLDFAST_E_TRANSIENT},
+      {400, "Md5Mismatch", HOLDFAST_E_TRANSIENT},
+      {400, "InvalidBlockList", HOLDFAST_E_TRANSIENT},
+      {413, "RequestBodyTooLarge", HOLDFAST_E_CONFIG},
+      {413, "", HOLDFAST_E_NO_SPACE},
+      {507, "", HOLDFAST_E_NO_SPACE},
+      {416, "InvalidRange", HOLDFAST_E_CORRUPT},
+      {307, "", HOLDFAST_E_CONFIG},
+      {400, "InvalidHeaderValue", HOLDFAST_E_FAILED}};
+  check_classes(hf_azure_class, v, sizeof v / sizeof *v);
 }
 
 static void refusals(void **state) {
@@ -456,6 +406,13 @@ static void refusals(void **state) {
   "<Blob><Name>" name "</Name>" more                                                                                             \
   "<Properties><Last-Modified>Sat, 21 Nov 2026 00:00:00 GMT</Last-Modified><Content-Length>" size                                \
   "</Content-Length></Properties><Metadata><Name>x</Name></Metadata></Blob>"
+
+static int read_page(const char *text, size_t n, char *why, size_t cap) {
+  struct azure_page p;
+  int r = hf_azure_page_read(text, n, &p, why, cap);
+  hf_azure_page_free(&p);
+  return r;
+}
 
 static void pages(void **state) {
   (void)state;
@@ -494,16 +451,7 @@ static void pages(void **state) {
   assert_int_equal(hf_azure_page_read(last, sizeof last - 1, &p, why, sizeof why), 0);
   assert_null(p.next);
   hf_azure_page_free(&p);
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    assert_int_equal(hf_azure_page_read(bad[i][0], strlen(bad[i][0]), &p, why, sizeof why), 1);
-    if (!strstr(why, bad[i][1])) fail_msg("%s: %s", bad[i][0], why);
-    hf_azure_page_free(&p);
-  }
-  /* However it is cut, it is never taken for a shorter listing. */
-  for (size_t n = 0; n < sizeof good - 1; n++) {
-    assert_int_equal(hf_azure_page_read(good, n, &p, why, sizeof why), 1);
-    hf_azure_page_free(&p);
-  }
+  check_pages(read_page, good, bad, sizeof bad / sizeof *bad);
 }
 
 int main(void) {

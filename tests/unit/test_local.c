@@ -9,23 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include <holdfast/target.h>
+#include "target_support.h"
 
 const struct holdfast_target_plugin *holdfast_target_plugin(void);
 
@@ -63,29 +53,6 @@ int linkat(int from, const char *a, int to, const char *b, int flags) {
   }
   return fails() ? -1 : (int)syscall(SYS_linkat, from, a, to, b, flags);
 }
-
-/* ---- the host ---- */
-
-static char message[1024];
-
-static void host_log(void *ctx, int level, const char *text) {
-  (void)ctx;
-  (void)level;
-  assert_non_null(text);
-}
-
-static void host_error(void *ctx, const char *text) {
-  (void)ctx;
-  snprintf(message, sizeof message, "%s", text);
-}
-
-static int host_cancelled(void *ctx) {
-  (void)ctx;
-  return 0;
-}
-
-static const struct holdfast_host host = {
-    .struct_size = sizeof host, .instance = "disk", .log = host_log, .error = host_error, .cancelled = host_cancelled};
 
 /* ---- settings, in the order of the table ---- */
 

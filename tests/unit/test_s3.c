@@ -2,65 +2,28 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "unit.h"
+#include "target_support.h"
 
 #include "../../targets/s3/s3.h"
 
-static char message[1024];
-
-static void host_log(void *ctx, int level, const char *text) {
-  (void)ctx, (void)level;
-  assert_non_null(text);
-}
-
-static void host_error(void *ctx, const char *text) {
-  (void)ctx;
-  snprintf(message, sizeof message, "%s", text);
-}
-
-static int host_cancelled(void *ctx) {
-  (void)ctx;
-  return 0;
-}
-
-static const struct holdfast_host host = {.struct_size = sizeof host, .instance = "s3", .log = host_log, .error = host_error, .cancelled = host_cancelled};
-
 /* ---- settings ---- */
 
-#define N_SETTINGS (S3_SET_STALL + 1)
-
-struct settings {
-  struct holdfast_value v[N_SETTINGS];
-  const char *text[N_SETTINGS];
-};
-
-/* The table's defaults, then the one setting named. */
-static void set(struct settings *s, int which, const char *text, int64_t n) {
-  s->text[which] = text;
-  s->v[which].strings = &s->text[which];
-  s->v[which].count = text ? 1 : 0;
-  s->v[which].number = n;
+static struct settings *defaults(void) {
+  struct settings *s = table_defaults(hf_s3_settings);
+  set(s, S3_SET_CREATE_ONLY, "yes", 1);
+  set(s, S3_SET_CHECKSUM, "yes", 1);
+  set(s, S3_SET_BUCKET, "backup", 0);
+  set(s, S3_SET_REGION, "eu-central-1", 0);
+  set(s, S3_SET_ACCESS_KEY, "A", 0);
+  set(s, S3_SET_SECRET_KEY, "S", 0);
+  return s;
 }
 
-static struct settings *defaults(void) {
-  static struct settings s;
-  memset(&s, 0, sizeof s);
-  for (int i = 0; i < N_SETTINGS; i++) {
-    s.v[i].name = hf_s3_settings[i].name;
-    set(&s, i, hf_s3_settings[i].def, hf_s3_settings[i].def && hf_s3_settings[i].type != HOLDFAST_BOOL ? atoll(hf_s3_settings[i].def) : 0);
-  }
-  set(&s, S3_SET_CREATE_ONLY, "yes", 1);
-  set(&s, S3_SET_CHECKSUM, "yes", 1);
-  set(&s, S3_SET_BUCKET, "backup", 0);
-  set(&s, S3_SET_REGION, "eu-central-1", 0);
-  set(&s, S3_SET_ACCESS_KEY, "A", 0);
-  set(&s, S3_SET_SECRET_KEY, "S", 0);
-  return &s;
+static int make(const struct settings *s) {
+  struct s3 *t = NULL;
+  int status = hf_s3_new(&host, s->v, &t);
+  if (status == HOLDFAST_OK) hf_s3_free(t);
+  return status;
 }
 
 static void address(const char *bucket, const char *endpoint, const char *style, const char *region, const char *url, const char *name) {
@@ -112,13 +75,7 @@ static void addresses(void **state) {
   address("backup", NULL, "auto", "eu central", NULL, NULL);
 }
 
-static void refused(int which, const char *text, int64_t n, const char *says) {
-  struct settings *s = defaults();
-  struct s3 *t = NULL;
-  set(s, which, text, n);
-  assert_int_equal(hf_s3_new(&host, s->v, &t), HOLDFAST_E_CONFIG);
-  if (!strstr(message, says)) fail_msg("%s = %s: %s", hf_s3_settings[which].name, text ? text : "", message);
-}
+static void refused(int which, const char *text, int64_t n, const char *says) { settings_refused(make, defaults(), which, text, n, says); }
 
 static void wrong_settings(void **state) {
   (void)state;
@@ -165,42 +122,44 @@ static void error_documents(void **state) {
 
 static void classes(void **state) {
   (void)state;
-  static const struct {
-    int http;
-    const char *code;
-    int status;
-  } v[] = {{403, "SignatureDoesNotMatch", HOLDFAST_E_AUTH},
-           {403, "AccessDenied", HOLDFAST_E_AUTH},
-           {400, "ExpiredToken", HOLDFAST_E_AUTH},
-           {403, "RequestTimeTooSkewed", HOLDFAST_E_AUTH},
-           {404, "NoSuchKey", HOLDFAST_E_NOT_FOUND},
-           {404, "", HOLDFAST_E_NOT_FOUND},
-           {404, "SomethingElse", HOLDFAST_E_FAILED},
-           {412, "PreconditionFailed", HOLDFAST_E_EXISTS},
-           {412, "", HOLDFAST_E_EXISTS},
-           {412, "SomethingElse", HOLDFAST_E_FAILED},
-           {409, "ConditionalRequestConflict", HOLDFAST_E_TRANSIENT},
-           {503, "SlowDown", HOLDFAST_E_TRANSIENT},
-           {500, "", HOLDFAST_E_TRANSIENT},
-           {429, "", HOLDFAST_E_TRANSIENT},
-           {503, "Unheard", HOLDFAST_E_TRANSIENT},
-           {400, "RequestTimeout", HOLDFAST_E_TRANSIENT},
-           {400, "BadDigest", HOLDFAST_E_TRANSIENT},
-           {403, "QuotaExceeded", HOLDFAST_E_NO_SPACE},
-           {507, "", HOLDFAST_E_NO_SPACE},
-           {301, "PermanentRedirect", HOLDFAST_E_CONFIG},
-           {307, "", HOLDFAST_E_CONFIG},
-           {400, "KMS.NotFoundException", HOLDFAST_E_CONFIG},
-           {501, "NotImplemented", HOLDFAST_E_UNSUPPORTED},
-           {416, "InvalidRange", HOLDFAST_E_CORRUPT},
-           {400, "MalformedXML", HOLDFAST_E_FAILED},
-           {403, "", HOLDFAST_E_AUTH}};
-  const char *hint;
-  for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-    if (hf_s3_class(v[i].http, v[i].code, &hint) != v[i].status) fail_msg("%d %s", v[i].http, v[i].code);
+  static const struct class_case v[] = {
+      {403, "SignatureDoesNotMatch", HOLDFAST_E_AUTH},
+      {403, "AccessDenied", HOLDFAST_E_AUTH},
+      {400, "ExpiredToken", HOLDFAST_E_AUTH},
+      {403, "RequestTimeTooSkewed", HOLDFAST_E_AUTH},
+      {404, "NoSuchKey", HOLDFAST_E_NOT_FOUND},
+      {404, "", HOLDFAST_E_NOT_FOUND},
+      {404, "SomethingElse", HOLDFAST_E_FAILED},
+      {412, "PreconditionFailed", HOLDFAST_E_EXISTS},
+      {412, "", HOLDFAST_E_EXISTS},
+      {412, "SomethingElse", HOLDFAST_E_FAILED},
+      {409, "ConditionalRequestConflict", HOLDFAST_E_TRANSIENT},
+      {503, "SlowDown", HOLDFAST_E_TRANSIENT},
+      {500, "", HOLDFAST_E_TRANSIENT},
+      {429, "", HOLDFAST_E_TRANSIENT},
+      {503, "Unheard", HOLDFAST_E_TRANSIENT},
+      {400, "RequestTimeout", HOLDFAST_E_TRANSIENT},
+      {400, "BadDigest", HOLDFAST_E_TRANSIENT},
+      {403, "QuotaExceeded", HOLDFAST_E_NO_SPACE},
+      {507, "", HOLDFAST_E_NO_SPACE},
+      {301, "PermanentRedirect", HOLDFAST_E_CONFIG},
+      {307, "", HOLDFAST_E_CONFIG},
+      {400, "KMS.NotFoundException", HOLDFAST_E_CONFIG},
+      {501, "NotImplemented", HOLDFAST_E_UNSUPPORTED},
+      {416, "InvalidRange", HOLDFAST_E_CORRUPT},
+      {400, "MalformedXML", HOLDFAST_E_FAILED},
+      {403, "", HOLDFAST_E_AUTH}};
+  check_classes(hf_s3_class, v, sizeof v / sizeof *v);
 }
 
 /* ---- pages ---- */
+
+static int read_page(const char *text, size_t n, char *why, size_t cap) {
+  struct s3_page p;
+  int r = hf_s3_page_read(text, n, &p, why, cap);
+  hf_s3_page_free(&p);
+  return r;
+}
 
 static void pages(void **state) {
   (void)state;
@@ -243,16 +202,7 @@ static void pages(void **state) {
   assert_int_equal(p.v[0].when - p.v[1].when, 1);
   assert_string_equal(p.v[1].version, "2");
   hf_s3_page_free(&p);
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    assert_int_equal(hf_s3_page_read(bad[i][0], strlen(bad[i][0]), &p, why, sizeof why), 1);
-    if (!strstr(why, bad[i][1])) fail_msg("%s: %s", bad[i][0], why);
-    hf_s3_page_free(&p);
-  }
-  /* However it is cut, it is never taken for a shorter listing. */
-  for (size_t n = 0; n < sizeof good - 1; n++) {
-    assert_int_equal(hf_s3_page_read(good, n, &p, why, sizeof why), 1);
-    hf_s3_page_free(&p);
-  }
+  check_pages(read_page, good, bad, sizeof bad / sizeof *bad);
 }
 
 static void ranges(void **state) {
