@@ -5,23 +5,17 @@
 # usage: double_azure.py FOLDER. Listens on a free port of 127.0.0.1, whose number it writes to FOLDER/port; every request is a JSON line in FOLDER/log.
 # The account is "acct", its key is base64 of "key". The name of the container says what goes wrong; all others just store. Proofs are checked:
 # signatures by an own computation, SAS tokens for sig=good, bearer tokens for having been handed out.
-import base64, hashlib, hmac, json, os, re, socket, struct, sys, threading, time, urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
 
-folder = sys.argv[1]
-lock = threading.Lock()
+sys.dont_write_bytecode = True
+import base64, hashlib, hmac, json, re, struct, time, urllib.parse
+from double import CommonTrouble, Handler, count, folder, serve
+
 store = {}  # (container, key) -> (bytes, headers)
 blocks = {}  # (container, key) -> {name: bytes}
 made = set()  # containers
 tokens = set()
 revoked = set()
-counts = {}  # what -> how often
-
-
-def count(what):
-    with lock:
-        counts[what] = counts.get(what, 0) + 1
-        return counts[what]
 
 
 def b64(data):
@@ -37,42 +31,10 @@ def crc64(data):
     return b64(struct.pack("<Q", c ^ 2**64 - 1))
 
 
-class Double(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    skew = 0
-
-    def log_message(self, *a):
-        pass
-
-    def note(self, body):
-        with lock, open(folder + "/log", "a") as f:
-            f.write(json.dumps({"method": self.command, "path": self.path, "port": self.client_address[1], "body": body[:2000].decode("latin1"),
-                                "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
-
-    def answer(self, code, body=b"", headers=(), length=None):
-        if isinstance(body, str):
-            body = body.encode()
-        self.send_response_only(code)
-        self.send_header("Date", self.date_time_string(time.time() + self.skew))
-        for k, v in headers:
-            self.send_header(k, v)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-            self.wfile.flush()
-
+class Double(CommonTrouble, Handler):
     def error(self, code, name, more="", headers=()):
         self.answer(code, '\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>%s</Code><Message>said the double.\nRequestId:1-2-3\nTime:now</Message>%s'
                     "</Error>" % (name, more), [("x-ms-error-code", name), *headers])
-        return True
-
-    def gone(self, reset):
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
         return True
 
     # ---- proofs
@@ -106,7 +68,7 @@ class Double(BaseHTTPRequestHandler):
     def run(self):
         n = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(n) if n else b""
-        self.note(body)
+        self.note(body=body[:2000].decode("latin1"))
         path, _, query = self.path.partition("?")
         q = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         parts = urllib.parse.unquote(path).split("/", 3)
@@ -182,13 +144,7 @@ class Double(BaseHTTPRequestHandler):
             del store[container, key]
             return self.answer(202)
         data, headers = store[container, key]
-        m = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("x-ms-range", ""))
-        if not m:
-            return self.answer(200, data, headers) if self.command == "GET" else self.answer(200, b"", headers, len(data))
-        first, last = int(m[1]), min(int(m[2] or len(data)), len(data) - 1)
-        if first > last:
-            return self.error(416, "InvalidRange")
-        self.answer(206, data[first:last + 1], [*headers, ("Content-Range", "bytes %d-%d/%d" % (first, last, len(data)))])
+        self.part(data, self.headers.get("x-ms-range", ""), headers, lambda: self.error(416, "InvalidRange"))
 
     def listing(self, keys, container="", marker="", more=""):
         rows = "".join("<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>"
@@ -207,8 +163,6 @@ class Double(BaseHTTPRequestHandler):
     def on_disabled(self, key, q, body): return self.error(403, "AccountIsDisabled")
     def on_nokeys(self, key, q, body): return self.error(403, "KeyBasedAuthenticationNotPermitted")
     def on_version(self, key, q, body): return self.error(400, "InvalidHeaderValue", "<HeaderName>x-ms-version</HeaderName><HeaderValue>x</HeaderValue>")
-    def on_html(self, key, q, body): self.answer(502, "<html><body>Bad gateway<hr></body></html>"); return True
-    def on_moved(self, key, q, body): self.answer(307, "", [("Location", "http://127.0.0.1:1/")]); return True
 
     def on_deleting(self, key, q, body):
         return self.error(409, "ContainerBeingDeleted") if self.command == "PUT" else self.error(404, "ContainerNotFound")
@@ -250,41 +204,14 @@ class Double(BaseHTTPRequestHandler):
             if key == "other":
                 body = b"theirs"
             self.keep("lost", key, body)
-            return self.gone(True)
+            return self.drop()
 
     def on_addonly(self, key, q, body):
         return self.command == "PUT" and ("addonly", key) in store and self.error(403, "UnauthorizedBlobOverwrite")
 
-    def on_reset(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 5000, length=100000)
-            return self.gone(True)
-
-    def on_short(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50, length=100)
-            return self.gone(False)
-
-    def on_long(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50 + b"SURPLUS", length=50)
-            self.close_connection = True
-            return True
-
-    def on_stall(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50, length=100)
-            self.rfile.read(1)  # until the other side gives up
-            return True
-
     def on_norange(self, key, q, body):
         if self.headers.get("x-ms-range"):
             self.answer(200, store["norange", key][0])
-            return True
-
-    def on_wrongrange(self, key, q, body):
-        if self.headers.get("x-ms-range"):
-            self.answer(206, b"xx", [("Content-Range", "bytes 0-1/50")])
             return True
 
     def on_liar(self, key, q, body):
@@ -452,9 +379,4 @@ class Double(BaseHTTPRequestHandler):
         self.answer(404, json.dumps({"error": "invalid_request", "error_description": "AADSTS90002: Tenant not found."}))
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Double)
-server.daemon_threads = True
-with open(folder + "/port.new", "w") as f:
-    f.write(str(server.server_port))
-os.rename(folder + "/port.new", folder + "/port")
-server.serve_forever()
+serve(Double)

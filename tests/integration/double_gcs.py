@@ -9,13 +9,13 @@
 # There is no such server to be had, so this one refuses whatever the real one is documented to refuse, and every parameter it does not know: tokens and
 # their scopes, signatures of JWTs (by the openssl command), permissions, preconditions, checksums, lengths, the protocol of resumable uploads, generations,
 # retention. Real clients (rclone, @google-cloud/storage) are run on it as well. The name of a bucket says what goes wrong there; "plain" just stores.
-# Tokens come from double_gcs_tokens.py, troubles from double_gcs_trouble.py.
+# What all doubles share is in double.py; tokens come from double_gcs_tokens.py, troubles from double_gcs_trouble.py.
 import sys
 
 sys.dont_write_bytecode = True
-import base64, calendar, hashlib, json, os, re, secrets, socket, struct, time, urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from double_gcs_tokens import FULL, Gone, READ, Refusal, SCOPE, Tokens, WRITE, accounts, folder, lock, tokens
+import base64, calendar, hashlib, json, re, secrets, struct, time, urllib.parse
+from double import Handler, folder, lock, serve
+from double_gcs_tokens import FULL, Gone, READ, Refusal, SCOPE, Tokens, WRITE, accounts, tokens
 from double_gcs_trouble import GRANULE, Trouble
 
 sessions = {}  # id -> Session
@@ -200,39 +200,8 @@ PARAMETERS = {
 }
 
 
-class Double(Trouble, Tokens, BaseHTTPRequestHandler):
+class Double(Trouble, Tokens, Handler):
     buckets, sessions = buckets, sessions
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, *a):
-        pass
-
-    # ---- answers
-
-    def answer(self, code, body=b"", headers=(), length=None):
-        if isinstance(body, (dict, list)):
-            headers = [*headers, ("Content-Type", "application/json; charset=UTF-8")]
-            body = json.dumps(body).encode()
-        elif isinstance(body, str):
-            body = body.encode()
-        self.send_response_only(code)
-        if "date" not in [h[0].lower() for h in headers]:
-            self.send_header("Date", self.date_time_string())
-        for k, v in headers:
-            self.send_header(k, v)
-        if code != 204:
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-            self.wfile.flush()
-
-    def drop(self, reset=True):
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
 
     def read(self, at_most=None):
         """The body, or its first part: (bytes, whether that is all)."""
@@ -254,9 +223,7 @@ class Double(Trouble, Tokens, BaseHTTPRequestHandler):
     def run(self):
         self.base = "http://" + self.headers.get("Host", "")
         path, _, query = self.path.partition("?")
-        with lock, open(folder + "/log", "a") as f:
-            f.write(json.dumps({"method": self.command, "path": path, "query": query, "port": self.client_address[1],
-                                "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
+        self.note(path=path, query=query)
         self.body_read, self.saved = False, None
         try:
             pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
@@ -658,18 +625,4 @@ admin = "ya29.admin-" + secrets.token_urlsafe(16)
 tokens[admin] = {"email": "admin", "scopes": {SCOPE + "cloud-platform"}, "expires": time.time() + 86400}
 with open(folder + "/admin-token", "w") as f:
     f.write(admin)
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, address):
-        # Clients may go away; what else goes wrong is a fault of the double, which the test looks for.
-        e = sys.exc_info()[1]
-        if not isinstance(e, ConnectionError) and not (isinstance(e, (OSError, ValueError)) and ("closed file" in str(e) or "Bad file" in str(e))):
-            super().handle_error(request, address)
-
-
-server = Server(("127.0.0.1", 0), Double)
-with open(folder + "/port.new", "w") as f:
-    f.write(str(server.server_port))
-os.rename(folder + "/port.new", folder + "/port")
-server.serve_forever()
+serve(Double)

@@ -1,10 +1,8 @@
-# double_gcs_tokens.py - the part of double_gcs.py that hands out tokens, and what its parts share.
+# double_gcs_tokens.py - the part of double_gcs.py that hands out tokens.
 # SPDX-License-Identifier: Apache-2.0
-import base64, json, os, re, secrets, subprocess, sys, threading, time, urllib.parse
+import base64, json, os, re, secrets, subprocess, threading, time, urllib.parse
+from double import count, folder
 
-folder = sys.argv[1]
-lock = threading.RLock()
-counts = {}
 first = {}  # bucket -> the token that was shown there first
 tokens = {}  # token -> {"email", "scopes", "expires"}
 SCOPE = "https://www.googleapis.com/auth/"
@@ -13,12 +11,6 @@ WRITE = READ - {SCOPE + "devstorage.read_only"}
 FULL = {SCOPE + "devstorage.full_control", SCOPE + "cloud-platform"}
 TIMES = ("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT "
          "claim.")
-
-
-def count(what):
-    with lock:
-        counts[what] = counts.get(what, 0) + 1
-        return counts[what]
 
 
 class Refusal(Exception):

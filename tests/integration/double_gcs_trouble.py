@@ -1,18 +1,20 @@
 # double_gcs_trouble.py - the part of double_gcs.py that goes wrong: each bucket in its own way.
 # SPDX-License-Identifier: Apache-2.0
 import re, time
-from double_gcs_tokens import Gone, Refusal, count, counts, first, tokens
+from double import CommonTrouble, count, counts
+from double_gcs_tokens import Gone, Refusal, first, tokens
 
 GRANULE = 256 * 1024
 
 
-class Trouble:
+class Trouble(CommonTrouble):
     """Of the request handler: on_NAME is asked first for a bucket of that name, and returns true when it has given the answer."""
+
+    def wants_data(self, what, name, q):
+        return what == "objects.get" and q.get("alt") == "media"
 
     def on_missing(self, what, name, q): raise Refusal(404, "notFound", "The specified bucket does not exist.")
     def on_disabled(self, what, name, q): raise Refusal(403, "accountDisabled", "The project to be billed is associated with an absent billing account.")
-    def on_html(self, what, name, q): self.answer(502, "<html><body>Bad gateway<hr></body></html>"); return True
-    def on_moved(self, what, name, q): self.answer(307, "", [("Location", "http://127.0.0.1:1/")]); return True
     def on_perimeter(self, what, name, q):
         raise Refusal(403, "vpcServiceControls", "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x")
 
@@ -57,35 +59,8 @@ class Trouble:
         m = re.search(rb'"name": ?"([^"]+)"', self.saved)
         return m[1].decode() if m else ""
 
-    def on_reset(self, what, name, q):
-        if what == "objects.get" and q.get("alt") == "media":
-            self.answer(200, b"x" * 5000, length=100000)
-            raise Gone
-
-    def on_short(self, what, name, q):
-        if what == "objects.get" and q.get("alt") == "media":
-            self.answer(200, b"x" * 50, length=100)
-            self.drop(False)
-            return True
-
-    def on_long(self, what, name, q):
-        if what == "objects.get" and q.get("alt") == "media":
-            self.answer(200, b"x" * 50 + b"SURPLUS", length=50)
-            return True
-
-    def on_stall(self, what, name, q):
-        if what == "objects.get" and q.get("alt") == "media":
-            self.answer(200, b"x" * 50, length=100)
-            self.rfile.read(1)  # until the other side gives up
-            return True
-
     def on_norange(self, what, name, q):
         del self.headers["Range"]
-
-    def on_wrongrange(self, what, name, q):
-        if self.headers.get("Range"):
-            self.answer(206, b"xx", [("Content-Range", "bytes 0-1/50")])
-            return True
 
     def on_cutrange(self, what, name, q):
         if self.headers.get("Range"):

@@ -4,69 +4,28 @@
 #
 # usage: double_s3.py FOLDER [CERTIFICATE KEY]. Listens on a free port of 127.0.0.1, whose number it writes to FOLDER/port; every request is a JSON line in FOLDER/log.
 # The name of the bucket says what goes wrong; all others just store. It does not check signatures: the real service does.
-import hashlib, base64, json, os, re, socket, ssl, struct, sys, threading, time, urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
 
-folder = sys.argv[1]
-lock = threading.Lock()
+sys.dont_write_bytecode = True
+import base64, hashlib, json, os, re, ssl, time, urllib.parse
+from double import CommonTrouble, Handler, count, counts, folder, serve
+
 store = {}  # (bucket, key) -> (bytes, headers)
-counts = {}  # what -> how often
-
-
-def count(what):
-    with lock:
-        counts[what] = counts.get(what, 0) + 1
-        return counts[what]
 
 
 def later(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
-class Double(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, *a):
-        pass
-
+class Double(CommonTrouble, Handler):
     def handle_expect_100(self):
         # Whoever refuses early does so instead of asking for the body.
         if self.path.startswith("/early/"):
             return True
         return super().handle_expect_100()
 
-    def note(self):
-        with lock, open(folder + "/log", "a") as f:
-            f.write(json.dumps({"method": self.command, "path": self.path, "port": self.client_address[1],
-                                "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
-
-    def answer(self, code, body=b"", headers=(), length=None):
-        if isinstance(body, str):
-            body = body.encode()
-        self.send_response_only(code)
-        names = [h[0].lower() for h in headers]
-        if "date" not in names:
-            # A server, or a host, whose clock is off by an hour, and which does not mind.
-            off = {"fast": 3600, "slow": -3600}.get(self.path.split("/")[1].split("?")[0], 0)
-            self.send_header("Date", self.date_time_string(time.time() + off))
-        for k, v in headers:
-            self.send_header(k, v)
-        if code != 204:
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-            self.wfile.flush()
-
     def error(self, code, name, more="", headers=()):
         self.answer(code, '<?xml version="1.0"?><Error><Code>%s</Code><Message>said the double</Message>%s</Error>' % (name, more), headers)
-
-    def gone(self, reset):
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
 
     # ---- all requests
 
@@ -76,6 +35,8 @@ class Double(BaseHTTPRequestHandler):
         q = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         parts = urllib.parse.unquote(path).split("/", 2)
         bucket, key = parts[1], parts[2] if len(parts) > 2 else ""
+        # A server, or a host, whose clock is off by an hour, and which does not mind.
+        self.skew = {"fast": 3600, "slow": -3600}.get(bucket, 0)
         if bucket == "early" and self.command == "PUT":
             # Answered before the body; what comes now is read as a request by who does not take care.
             return self.error(503, "SlowDown")
@@ -117,13 +78,7 @@ class Double(BaseHTTPRequestHandler):
         if (bucket, key) not in store:
             return self.error(404, "NoSuchKey")
         data, headers = store[bucket, key]
-        m = re.match(r"bytes=(\d+)-(\d*)$", self.headers.get("Range", ""))
-        if not m:
-            return self.answer(200, data, headers) if self.command == "GET" else self.answer(200, b"", headers, len(data))
-        first, last = int(m[1]), min(int(m[2] or len(data)), len(data) - 1)
-        if first > last:
-            return self.error(416, "InvalidRange")
-        self.answer(206, data[first:last + 1], [*headers, ("Content-Range", "bytes %d-%d/%d" % (first, last, len(data)))])
+        self.part(data, self.headers.get("Range", ""), headers, lambda: self.error(416, "InvalidRange"))
 
     def listing(self, keys, bucket="", token=None):
         rows = "".join("<Contents><Key>%s</Key><Size>%d</Size></Contents>" % (urllib.parse.quote(k, safe=""), len(store.get((bucket, k), (b"",))[0]))
@@ -137,8 +92,6 @@ class Double(BaseHTTPRequestHandler):
     def on_secret(self, key, q, body): self.error(403, "SignatureDoesNotMatch"); return True
     def on_nokey(self, key, q, body): self.error(403, "InvalidAccessKeyId"); return True
     def on_missing(self, key, q, body): self.error(404, "NoSuchBucket"); return True
-    def on_html(self, key, q, body): self.answer(502, "<html><body>Bad gateway<hr></body></html>"); return True
-    def on_moved(self, key, q, body): self.answer(307, "", [("Location", "http://127.0.0.1:1/")]); return True
 
     def on_skew(self, key, q, body):
         self.error(403, "RequestTimeTooSkewed", "<ServerTime>%s</ServerTime>" % later(-3600))
@@ -181,9 +134,9 @@ class Double(BaseHTTPRequestHandler):
             elif self.command == "GET" and ("rough", key) in store:
                 data = store["rough", key][0]
                 self.answer(200, data[:len(data) // 2], length=len(data))
-                self.gone(how == 3)
+                self.drop(how == 3)
             else:
-                self.gone(how == 3)
+                self.drop(how == 3)
             return True
         if key or self.command != "GET" or "versions" in q or q.get("max-keys") == "1":
             return False
@@ -229,37 +182,9 @@ class Double(BaseHTTPRequestHandler):
             self.error(503, "SlowDown")
             return True
 
-    def on_reset(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 5000, length=100000)
-            self.gone(True)
-            return True
-
-    def on_short(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50, length=100)
-            self.gone(False)
-            return True
-
-    def on_long(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50 + b"SURPLUS", length=50)
-            return True
-
-    def on_stall(self, key, q, body):
-        if self.command == "GET" and key:
-            self.answer(200, b"x" * 50, length=100)
-            self.rfile.read(1)  # until the other side gives up
-            return True
-
     def on_norange(self, key, q, body):
         if self.headers.get("Range"):
             self.answer(200, store["norange", key][0])
-            return True
-
-    def on_wrongrange(self, key, q, body):
-        if self.headers.get("Range"):
-            self.answer(206, b"xx", [("Content-Range", "bytes 0-1/50")])
             return True
 
     def on_liar(self, key, q, body):
@@ -405,13 +330,8 @@ class Double(BaseHTTPRequestHandler):
                                      "Token": "token%d" % n, "Expiration": later(60 if path == "/creds/short" else 3600)}))
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Double)
-server.daemon_threads = True
+tls = None
 if len(sys.argv) > 3:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(sys.argv[2], sys.argv[3])
-    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-with open(folder + "/port.new", "w") as f:
-    f.write(str(server.server_port))
-os.rename(folder + "/port.new", folder + "/port")
-server.serve_forever()
+serve(Double, tls)
