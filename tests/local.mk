@@ -184,7 +184,8 @@ INTEGRATION_SUPPORT = \
 	tests/integration/server_rsync.sh \
 	tests/integration/server_s3.sh \
 	tests/integration/server_sqlite.sh \
-	tests/integration/server_systemd.sh
+	tests/integration/server_systemd.sh \
+	tests/integration/target.sh
 
 # Calls a target from a script. Like the conformance programs it sees the SDK only.
 check_PROGRAMS += tests/integration/target_call

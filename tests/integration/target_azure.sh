@@ -1,54 +1,28 @@
 #!/bin/bash
 # target_azure.sh - the azure target: against Azurite, and against a scripted service for the trouble that an emulator cannot be made to give.
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh
+# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh and target.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-: "${BUILDDIR:?the folder of the build}" "${NPM_DIR:?where npm has installed}"
+plugin=azure
+# shellcheck source=target.sh
+. "$here/target.sh"
+: "${NPM_DIR:?where npm has installed}"
 # shellcheck source=server_azurite.sh
 . "$here/server_azurite.sh"
 need python3 curl openssl gpg node rclone
 need_npm azurite @azure/storage-blob
-
-so=$BUILDDIR/targets/azure/.libs/azure.so
-call=$BUILDDIR/tests/integration/target_call
 for name in $(compgen -e AZURE_; compgen -e IDENTITY_; compgen -e IMDS_); do unset "$name"; done
-unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
-export HOME=$work no_proxy='*'
-
-# call ARGUMENT... -- OPERATION...: calls of the plugin; one line for each in $work/out.
-call() {
-  last="target_call $*"
-  timeout 60 "$call" "$so" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-}
-
-# answers REGEX NAME: is that the last line?
-answers() {
-  tail -n 1 "$work/out" | grep -Eqe "$1"
-  result $? "$2" || { echo "# wanted: $1" && show_last; }
-}
-
-# statuses WANTED NAME: what each of the calls returned.
-statuses() { is "$(sed -n 's/^\([a-z]*: [a-z-]*\).*/\1/p' "$work/out" | tr '\n' ',')" "$@"; }
 
 # ---- servers: a scripted one, two real ones
 
-double=$work/double
-mkdir "$double"
-python3 "$here/double_azure.py" "$double" 2>"$double/err" &
-jobs_started+=($!)
-disown
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
-  -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null
+double_start double_azure.py
+certificate tls
 azurite_start real_url "$work/real"
 azurite_start tls_url "$work/tls" --cert "$work/tls.crt" --key "$work/tls.key" --oauth basic
-until [ -e "$double/port" ]; do sleep 0.02; done
-double_url=http://127.0.0.1:$(cat "$double/port")
+double_wait
 key=$(printf key | base64)
 
-# A server that falls silent takes seconds to be found out: meanwhile the rest goes on.
-timeout 60 "$call" "$so" container=stall endpoint="$double_url/acct" account-key="$key" stall-timeout=1 -- open 'get k' >"$work/stall.out" 2>&1 </dev/null &
-stalling=$!
+stall_start container=stall endpoint="$double_url/acct" account-key="$key"
 
 # double CONTAINER OPERATION...: with a key of the manifest.
 double() {
@@ -56,17 +30,7 @@ double() {
   shift
   call container="$container" endpoint="$double_url/acct" account-key="$key" "${more[@]}" -- "$@"
 }
-more=()
 
-# seen EXPRESSION: over r, each request the double has seen.
-seen() {
-  python3 -c '
-import json, sys
-for line in open(sys.argv[1]):
-    r = json.loads(line); h = r["headers"]
-    v = eval(sys.argv[2])
-    if v is not None: print(v)' "$double/log" "$1"
-}
 
 double plain init 'put a/b hello' 'get a/b' 'stat a/b' 'get a/b 1 3' 'list a/' 'remove a/b' 'get a/b'
 answers '^get: not-found .*\(404 BlobNotFound\)' "the scripted service does store"
@@ -74,21 +38,18 @@ says '^get: ok ell$' "and gives ranges"
 says '^stat: ok 5 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824$' "the digest is kept with the object"
 
 # what goes wrong when opening: CONTAINER STATUS MESSAGE
-while read -r container wanted; do
-  double "$container" open
-  answers "^open: $wanted" "open: $container"
-done <<'EOF'
-secret auth .*the account key is wrong.*\(403 AuthenticationFailed\)
-skew auth .*clocks.*this host is 3(600|599|601) s ahead.*\(403 AuthenticationFailed\)
-firewall auth .*does not let this host in.*\(403 AuthorizationFailure\)
-missing not-found there is no container missing at 127.0.0.1.*holdfast init
-creating transient .*still being created.*\(409 AccountBeingCreated\)
-disabled auth .*the account is disabled
-nokeys auth .*does not allow keys: use an identity
-version config .*does not know api-version = 2021-12-02
-html transient .*the server refuses \(502\)
-moved config .*elsewhere.*\(307\)
-nolist ok
+opens double <<'EOF'
+secret|auth .*the account key is wrong.*\(403 AuthenticationFailed\)
+skew|auth .*clocks.*this host is 3(600|599|601) s ahead.*\(403 AuthenticationFailed\)
+firewall|auth .*does not let this host in.*\(403 AuthorizationFailure\)
+missing|not-found there is no container missing at 127.0.0.1.*holdfast init
+creating|transient .*still being created.*\(409 AccountBeingCreated\)
+disabled|auth .*the account is disabled
+nokeys|auth .*does not allow keys: use an identity
+version|config .*does not know api-version = 2021-12-02
+html|transient .*the server refuses \(502\)
+moved|config .*elsewhere.*\(307\)
+nolist|ok
 EOF
 says '^log 3 listing the container is not permitted' "who may not list goes on, and is told"
 double deleting init
@@ -101,10 +62,7 @@ call container=nobody endpoint=http://127.0.0.1:1/acct account-key="$key" -- ope
 answers '^open: transient no connection: ' "nobody listens: transient"
 
 # what goes wrong later: CONTAINER OPERATION | STATUS MESSAGE
-while IFS='|' read -r container op wanted; do
-  double "$container" open "$op"
-  answers "^[a-z]*: $wanted" "$container: $op"
-done <<'EOF'
+operates double <<'EOF'
 busy|put e503 x|transient .*the server is busy: it asks to wait for 7 s.*\(503 ServerBusy\)
 busy|get e429|transient .*too many requests: it asks to wait for 7 s.*\(429
 busy|stat e500|transient .*\(500 OperationTimedOut\)
@@ -138,33 +96,31 @@ list-html|list p/|transient .*something else
 list-other|list p/|failed .*not below it
 list-denied|list p/|auth .*containers/blobs/read is not permitted
 EOF
-wait "$stalling"
-grep -q '^get: transient timed out' "$work/stall.out"
-result $? "stall: get k" || diag "$work/stall.out"
+stall_end
 double norange open 'put k 0123456789' 'get k 3 2'
 answers '^get: failed .*not give the part' "a server that ignores ranges"
 double plain open 'put ../k x'
 answers '^put: failed not a key' "what is no key is not sent"
-: >"$double/log"
+forget
 double plain open 'put a x' 'put b x' 'get a' 'stat a' 'list' 'remove a b'
 is "$(seen 'r["port"]' | sort -u | wc -l)" 1 "one connection does for everything"
 
 # created, and the answer lost: the next try is told that the key is taken, by itself
 double lost open 'create mine hello' 'create mine hello' 'create mine hello'
-statuses "open: ok,create: transient,create: ok,create: exists," "what an own try has stored is not somebody else's"
+outcomes "open: ok,create: transient,create: ok,create: exists," "what an own try has stored is not somebody else's"
 double lost open 'create other hello' 'create other hello'
 answers '^create: exists other is there already' "and what somebody else has stored is not ours"
 double addonly open 'put k hello' 'put k hello' 'create k hello' 'put k other'
-statuses "open: ok,put: ok,put: ok,create: exists,put: ok," "who may only add need not replace what is there"
+outcomes "open: ok,put: ok,put: ok,create: exists,put: ok," "who may only add need not replace what is there"
 double addonly open 'put k longer'
 answers '^put: auth k is there with another size' "nor can"
 double kept open 'put k hello' 'put k hello' 'create k hello' 'put k longer'
-statuses "open: ok,put: ok,put: ok,create: exists,put: auth," "the same where a policy keeps what is there"
+outcomes "open: ok,put: ok,put: ok,create: exists,put: auth," "the same where a policy keeps what is there"
 
 # blocks
 head -c 200000 /dev/urandom >"$work/200K"
 more=(put-max=64K block-size=64K)
-: >"$double/log"
+forget
 double plain open "putfile big $work/200K" 'stat big' 'create big x'
 says "^stat: ok 200000 $(sha256sum <"$work/200K" | cut -d ' ' -f 1)" "a large object in blocks"
 is "$(seen '"comp=block&" in r["path"] or None' | wc -l)" 4 "of the size that was set"
@@ -180,7 +136,7 @@ answers '^put: corrupt .*their CRC-64 is' "one that does not agree"
 more=()
 
 # headers of what is stored
-: >"$double/log"
+forget
 more=(tier=cool tier-min=4 encryption-scope=vault)
 double plain open 'put web1/packs/ab/c hello' 'put web1/packs/ab/d x' 'put web1/records/1 hello'
 headers='" ".join(h.get("x-ms-" + n, "-") for n in ("access-tier", "encryption-scope", "blob-type")) if r["method"] == "PUT" else None'
@@ -191,7 +147,7 @@ answers '^put: config .*tier: the account has no such tier' "a tier the account 
 customer=$(openssl rand -base64 32)
 more=(encryption-key="$customer")
 double guarded open 'put k hello' 'get k' 'get k 1 2' 'stat k'
-statuses "open: ok,put: ok,get: ok,get: ok,stat: ok," "a key for the encryption by the service"
+outcomes "open: ok,put: ok,get: ok,get: ok,stat: ok," "a key for the encryption by the service"
 says_not "$customer" "is not shown"
 more=()
 double guarded open 'get k'
@@ -199,25 +155,25 @@ answers '^get: config .*encryption-key that is not set here' "its absence is sai
 
 # immutability
 more=(immutability=unlocked retain=10d)
-: >"$double/log"
+forget
 double worm open 'put web1/packs/a x' 'put web1/locks/b x' caps
 headers='h.get("x-ms-immutability-policy-mode", "-") + str("x-ms-immutability-policy-until-date" in h) if r["method"] == "PUT" else None'
 is "$(seen "$headers" | tr '\n' ';')" "UnlockedTrue;-False;" "policies with all but lock objects"
 answers '^caps: ok 7 8' "it is among the capabilities"
 more=(immutability=unlocked retain=12d)
-: >"$double/log"
+forget
 double worm open 'extend web1/packs/a web1/locks/b'
 answers '^extend: ok ok,ok$' "what is needed longer is protected longer"
 is "$(seen 'r["method"] + r["path"].partition("worm")[2] if "web1" in r["path"] else None' | tr '\n' ' ')" \
   "HEAD/web1/packs/a PUT/web1/packs/a?comp=immutabilityPolicies " "by a new date"
 more=(immutability=unlocked retain=5d)
-: >"$double/log"
+forget
 double worm open 'extend web1/packs/a'
 is "$(seen 'r["method"] if "web1" in r["path"] else None')" HEAD "never by an earlier one"
 more=(immutability=locked retain=20d)
 double worm open 'extend web1/packs/a'
 more=(immutability=unlocked retain=30d)
-: >"$double/log"
+forget
 double worm open 'extend web1/packs/a'
 is "$(seen 'h.get("x-ms-immutability-policy-mode")' | tr -d '\n' | sed 's/None//g')" Locked "and a locked one is not unlocked"
 double worm open 'extend web1/packs/none'
@@ -236,7 +192,7 @@ says '^thaw: transient transient,transient,ok 2 of 3 objects are being brought b
 says '^thaw: ok ok$' "what lies at hand is at hand"
 answers '^thaw: not-found not-found,ok' "what is not there is not there"
 more=()
-: >"$double/log"
+forget
 double archive open 'thaw a b'
 answers '^thaw: ok ok,ok$' "where nothing is to be brought back"
 is "$(seen 'r["method"] if "/archive/" in r["path"] else None')" "" "nothing is asked"
@@ -266,7 +222,7 @@ proved() {
   local env=()
   while [ "$1" != -- ]; do env+=("$1") && shift; done
   shift
-  : >"$double/log"
+  forget
   env "${env[@]}" timeout 60 "$call" "$so" container="${container:-plain}" "$@" >"$work/out" 2>&1 </dev/null
   rc=$?
   last="target_call $*"
@@ -389,10 +345,10 @@ real() {
 }
 
 "$BUILDDIR/holdfast-target-conformance" -n 1010 "$so" container=conformance endpoint="$real_url" "${access[@]}" >"$work/conformance.log" 2>&1
-result $? "it keeps the contract, with a listing of two pages" || grep -E '^(not ok|#|Bail)' "$work/conformance.log" | sed 's/^/# /'
+conformed $? "it keeps the contract, with a listing of two pages"
 "$BUILDDIR/holdfast-target-conformance" -n 10 "$so" container=blocks endpoint="$real_url" put-max=1000 block-size=64K "${access[@]}" \
   >"$work/conformance.log" 2>&1
-result $? "and in blocks" || grep -E '^(not ok|#|Bail)' "$work/conformance.log" | sed 's/^/# /'
+conformed $? "and in blocks"
 
 real nowhere open
 answers '^open: not-found there is no container nowhere' "a container there is not"
@@ -541,7 +497,7 @@ real shared open 'get sas/none' 'put sas/k x'
 answers '^put: auth .*the SAS token has not the permission w, its sp is rl' "one for reading only"
 access=(sas-token="$(client sas shared rcl 600)")
 real shared open 'create sas/once x' 'put sas/once x' 'remove sas/once'
-statuses "open: ok,create: ok,put: ok,remove: auth," "one for adding only: it adds, and does not delete"
+outcomes "open: ok,create: ok,put: ok,remove: auth," "one for adding only: it adds, and does not delete"
 expired=$(client sas shared rl -30)
 access=(sas-token="$expired")
 real shared open
@@ -555,37 +511,13 @@ access=(account-key="$azurite_key")
 
 make_key gpg_key 'Recipient <recipient@example.com>'
 recipients=$gpg_key
-tree=$work/tree
-mkdir -p "$tree/sub"
-head -c 5000000 /dev/urandom >"$tree/large"
-for i in {1..50}; do echo "number $i" >"$tree/sub/$i"; done
+make_tree
 (umask 077 && printf '%s\n' "$azurite_key" >"$work/secret" && printf '%s\n' "$key" >"$work/double-secret")
 
 # azure_repo NAME CONTAINER [LINE...]: a repository with one target, that container.
-azure_repo() {
-  local name=$1 container=$2
-  shift 2
-  new_repo "$name" <<<"[source tree]
-plugin = files
-path = $tree"
-  sed -i '/^\[target disk\]/,$d' "$M"
-  printf '\n[target azure]\nplugin = azure\ncontainer = %s\nendpoint = %s\naccount-key-file = %s\nprefix = some/where\n' \
-    "$container" "$real_url" "$work/secret" >>"$M"
-  [ $# -eq 0 ] || printf '%s\n' "$@" >>"$M"
-}
+azure_repo() { target_repo "$1" "container = $2" "endpoint = $real_url" "account-key-file = $work/secret" "${@:3}"; }
 azure_repo main backups 'put-max = 1M' 'block-size = 512K'
-must init
-hf check
-exits 0 "check is content"
-must backup
-hf verify
-exits 0 "backup and verify"
-echo more >"$tree/sub/new"
-must backup
-hf restore latest --to "$work/restored"
-exits 0 "restore"
-same "$tree" "$(restored "$work/restored" tree "$tree")" "all of it is back"
-says_not "$azurite_key" "no secret is shown"
+there_and_back "$azurite_key"
 
 # over TLS, with the identity of the machine
 azure_repo tls secure "ca-file = $work/tls.crt" 'credentials = managed-identity' 'connections = 2'
@@ -620,22 +552,7 @@ type = azureblob
 use_emulator = true
 endpoint = $real_url
 EOF
-rcl() { rclone --config "$work/rclone.conf" --retries 1 --low-level-retries 1 "$@"; }
-rcl copy az:backups/some/where "$work/copied" 2>"$work/rclone.log"
-result $? "rclone reads what was put" || diag "$work/rclone.log"
-T=$work/copied/testhost
-recover latest "$work/recovered"
-exits 0 "and recover.sh restores from its copy"
-same "$tree" "$(restored "$work/recovered" tree "$tree")" "all of it, again"
-object=$(cd "$T" && find packs -type f | head -n 1)
-real backups open "stat some/where/testhost/$object"
-answers "^stat: ok [0-9]+ $(sha256sum <"$T/$object" | cut -d ' ' -f 1)$" "the digest that is kept is that of its bytes"
-rcl mkdir az:copy 2>"$work/rclone.log" && rcl copy "$work/copied" az:copy/some/where 2>>"$work/rclone.log"
-result $? "rclone puts it elsewhere" || diag "$work/rclone.log"
-sed -i 's|^container = .*|container = copy|' "$M"
-hf restore latest --to "$work/restored2"
-exits 0 "and holdfast restores from there"
-same "$tree" "$(restored "$work/restored2" tree "$tree")" "all of it, once more"
+by_other_hands az real container
 
 # another target is brought level, through a service that fails at the first try of everything
 printf '\n[target second]\nplugin = azure\ncontainer = once\nendpoint = %s\naccount-key-file = %s\n' "$double_url/acct" "$work/double-secret" >>"$M"
@@ -656,7 +573,7 @@ hf verify
 exits 0 "and verify"
 azure_repo full full
 sed -i "s|^endpoint = .*|endpoint = $double_url/acct|; s|^account-key-file = .*|account-key-file = $work/double-secret|" "$M"
-: >"$double/log"
+forget
 hf init
 exits 1 "a service that is full: init fails"
 says 'no space|\(507\)' "and says why"

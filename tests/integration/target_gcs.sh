@@ -1,22 +1,20 @@
 #!/bin/bash
 # target_gcs.sh - the gcs target, at a strict double of Google Cloud Storage that real clients prove: the contract, backups, credentials of each kind, trouble.
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh
+# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh and target.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-: "${BUILDDIR:?the folder of the build}" "${NPM_DIR:?where bootstrap puts packages of npm}"
+plugin=gcs
+# shellcheck source=target.sh
+. "$here/target.sh"
+: "${NPM_DIR:?where bootstrap puts packages of npm}"
 need python3 curl openssl gpg rclone node
 [ -e "$NPM_DIR/node_modules/@google-cloud/storage/package.json" ] || { echo "Bail out! @google-cloud/storage is not installed: ./bootstrap deps" && exit 1; }
-
-so=$BUILDDIR/targets/gcs/.libs/gcs.so
-call=$BUILDDIR/tests/integration/target_call
 for name in $(compgen -e GOOGLE_) $(compgen -e GCE_) $(compgen -e CLOUDSDK_); do unset "$name"; done
-unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 # Nobody listens there: this machine may be one of Google's.
-export HOME=$work no_proxy='*' GCE_METADATA_HOST=127.0.0.1:1
+export GCE_METADATA_HOST=127.0.0.1:1
 
 # ---- the service, its accounts and their credentials
 
-double=$work/double
 mkdir "$double"
 for name in host guest; do
   openssl genrsa -out "$work/$name.key" 2048 2>/dev/null
@@ -35,11 +33,9 @@ print(json.dumps({
     "host@p1.iam": account("host", grants=[{"permissions": role("host")}, {"permissions": role("locks"), "prefix": below}]),
     "guest@p1.iam": account("guest", grants=[])}))
 EOF
-python3 "$here/double_gcs.py" "$double" 2>"$double/err" &
-jobs_started+=($!)
-disown
-until [ -e "$double/port" ]; do sleep 0.02; done
-url=http://127.0.0.1:$(cat "$double/port")
+double_start double_gcs.py
+double_wait
+url=$double_url
 admin_token=$(cat "$double/admin-token")
 
 # account EMAIL KEY TOKEN-PATH: the JSON of a service account.
@@ -89,51 +85,23 @@ printf '{"type":"impersonated_service_account",%s,"source_credentials":%s}' "$im
 echo '{"type": "gdch_service_account"}' >"$creds/type"
 echo 'not JSON' >"$creds/text"
 
-# call ARGUMENT... -- OPERATION...: calls of the plugin; one line for each in $work/out.
-call() {
-  last="target_call $*"
-  timeout 60 "$call" "$so" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-}
-
-# answers REGEX NAME: is that the last line?
-answers() {
-  tail -n 1 "$work/out" | grep -Eqe "$1"
-  result $? "$2" || { echo "# wanted: $1" && show_last; }
-}
-
 # at BUCKET OPERATION...: with the credentials of $who, and $more settings.
 who=all
-more=()
 at() {
   local bucket=$1
   shift
   call bucket="$bucket" endpoint="$url" credentials-file="$creds/$who" resumable-min=256K "${more[@]}" -- "$@"
 }
 
-# seen EXPRESSION: over r, each request the double has seen, h its headers and q its query.
-seen() {
-  python3 -c '
-import json, sys, urllib.parse
-for line in open(sys.argv[1]):
-    r = json.loads(line); h = r["headers"]; q = dict(urllib.parse.parse_qsl(r["query"]))
-    v = eval(sys.argv[2])
-    if v is not None: print(v)' "$double/log" "$1"
-}
-forget() { : >"$double/log"; }
 
 # api METHOD PATH: a request of another make, with a token that is always good.
 api() { curl -sS -X "$1" -H "Authorization: Bearer $admin_token" "$url/storage/v1/b/$2"; }
 # of FILE EXPRESSION: over d, the JSON in it.
 of() { python3 -c 'import calendar, json, sys, time; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
-# statuses OPERATION: of all calls of that name, in a row.
-statuses() { sed -n "s/^$1: \([a-z-]*\).*/\1/p" "$work/out" | tr '\n' ' '; }
 
 head -c 3000000 /dev/urandom >"$work/3M"
 sum3M=$(sha256sum <"$work/3M" | cut -d ' ' -f 1)
-# A server that falls silent takes seconds to be found out: meanwhile the rest goes on.
-timeout 60 "$call" "$so" bucket=stall endpoint="$url" credentials-file="$creds/all" stall-timeout=1 -- open 'get k' >"$work/stall.out" 2>&1 </dev/null &
-stalling=$!
+stall_start bucket=stall endpoint="$url" credentials-file="$creds/all"
 "$BUILDDIR/holdfast-target-conformance" -n 1010 "$so" bucket=second endpoint="$url" credentials-file="$creds/all" >"$work/conformance.log" 2>&1 &
 conforming=$!
 
@@ -147,7 +115,6 @@ project_number = p1
 bucket_policy_only = true
 endpoint = $url/storage/v1/
 EOF
-rcl() { rclone --config "$work/rclone.conf" --retries 1 --low-level-retries 1 "$@" 2>"$work/rclone.log"; }
 mkdir -p "$work/tree/sub"
 head -c 2500000 "$work/3M" >"$work/tree/large"
 for i in {1..20}; do echo "number $i" >"$work/tree/sub/$i"; done
@@ -212,17 +179,12 @@ says '^get: ok other$' "by the other bytes"
 answers '^caps: ok 3 8$' "create-only and checksums are promised"
 
 wait "$conforming"
-result $? "it keeps the contract, with a listing of two pages" || grep -E '^(not ok|#|Bail)' "$work/conformance.log" | sed 's/^/# /'
-wait "$stalling"
-grep -q '^get: transient timed out' "$work/stall.out"
-result $? "stall: get k" || diag "$work/stall.out"
+conformed $? "it keeps the contract, with a listing of two pages"
+stall_end
 
 # ---- trouble when opening: BUCKET | STATUS MESSAGE
 
-while IFS='|' read -r bucket wanted; do
-  at "$bucket" open
-  answers "^open: $wanted" "open: $bucket"
-done <<'EOF'
+opens at <<'EOF'
 missing|not-found there is no bucket missing at http://127.0.0.1:[0-9]+: .*holdfast init
 disabled|auth .*billing is disabled for the project.*\(403 accountDisabled\)
 html|transient .*the server refuses \(502\)
@@ -243,10 +205,7 @@ answers '^open: transient no connection: ' "nobody listens: transient"
 
 # ---- trouble later: BUCKET | OPERATION | STATUS MESSAGE
 
-while IFS='|' read -r bucket op wanted; do
-  at "$bucket" open "${op/3M/$work/3M}"
-  answers "^[a-z]*: $wanted" "$bucket: $op"
-done <<'EOF'
+operates at <<'EOF'
 busy|put e503 x|transient .*it asks to wait for 7 s \(503\)
 busy|get e429|transient .*it asks to wait for 7 s \(429\)
 busy|stat e500|transient .*\(500\)
@@ -277,17 +236,17 @@ list-other|list p/|failed .*not below it
 list-denied|list p/|auth .*storage.objects.list is not permitted
 plain|put ../k x|failed not a key
 plain|list p|unsupported a prefix ends in a slash
-cut|putfile big 3M|ok
-cut-once|putfile big 3M|ok
-half|putfile big 3M|ok
-late|putfile big 3M|ok
-silent-end|putfile big 3M|ok
-elsewhere|putfile big 3M|ok
-stuck|putfile big 3M|transient the connection was lost
-never|putfile big 3M|transient big: the upload does not get on: the server has 3000000 of 3000000
-nowhere|putfile big 3M|failed .*without saying where the bytes go
-lying-end|putfile big 3M|corrupt big: the server stored other bytes than were sent: 5 of them
-damaged-end|putfile big 3M|transient .*damaged on their way
+cut|putfile big FILES/3M|ok
+cut-once|putfile big FILES/3M|ok
+half|putfile big FILES/3M|ok
+late|putfile big FILES/3M|ok
+silent-end|putfile big FILES/3M|ok
+elsewhere|putfile big FILES/3M|ok
+stuck|putfile big FILES/3M|transient the connection was lost
+never|putfile big FILES/3M|transient big: the upload does not get on: the server has 3000000 of 3000000
+nowhere|putfile big FILES/3M|failed .*without saying where the bytes go
+lying-end|putfile big FILES/3M|corrupt big: the server stored other bytes than were sent: 5 of them
+damaged-end|putfile big FILES/3M|transient .*damaged on their way
 EOF
 for bucket in norange lying-get lying-sum packed; do
   at "$bucket" open 'put k 0123456789' 'get k 3 2' 'get k'
@@ -405,9 +364,7 @@ answers '^extend: ok ok' "without object-retention there is nothing to extend"
 # ---- versions: the past
 
 at versioned open 'put d/a first' 'put d/ab other'
-# One whole second of the server's clock: its times of versions are compared with the second that is named.
-when=$(date -u +%FT%TZ)
-until [ "$(date -u +%FT%TZ)" != "$when" ]; do sleep 0.05; done
+one_second
 at versioned open 'put d/a second' 'remove d/ab' 'put d/c later' 'list d/'
 answers '^list: ok  d/a:6 d/c:5$' "the bucket as it is"
 more=(as-of="$when")
@@ -564,33 +521,12 @@ who=all
 
 # ---- holdfast itself
 
-# gcs_repo NAME BUCKET CREDENTIALS [LINE...]: a repository with one target, that bucket.
-gcs_repo() {
-  local name=$1 bucket=$2 credentials=$3
-  shift 3
-  new_repo "$name" <<<"[source tree]
-plugin = files
-path = $tree"
-  sed -i '/^\[target disk\]/,$d' "$M"
-  printf '\n[target gcs]\nplugin = gcs\nbucket = %s\nendpoint = %s\ncredentials-file = %s\nprefix = some/where\nresumable-min = 256K\n' \
-    "$bucket" "$url" "$creds/$credentials" >>"$M"
-  [ $# -eq 0 ] || printf '%s\n' "$@" >>"$M"
-}
+# gcs_repo NAME BUCKET CREDENTIALS: a repository with one target, that bucket.
+gcs_repo() { target_repo "$1" "bucket = $2" "endpoint = $url" "credentials-file = $creds/$3" 'resumable-min = 256K'; }
 make_key key 'Recipient <recipient@example.com>'
 tree=$work/tree
 gcs_repo main backups all
-must init
-hf check
-exits 0 "check is content"
-must backup
-hf verify
-exits 0 "backup and verify"
-echo more >"$tree/sub/new"
-must backup
-hf restore latest --to "$work/restored"
-exits 0 "restore"
-same "$tree" "$(restored "$work/restored" tree "$tree")" "all of it is back"
-says_not "$(sed -n 2p "$work/host.key")|ya29" "no secret is shown"
+there_and_back "$(sed -n 2p "$work/host.key")|ya29"
 
 # a host that may add, and not delete
 gcs_repo guarded guarded host
@@ -600,22 +536,8 @@ exits 0 "the role of a host is enough for a backup"
 says_not 'warning|not permitted' "without complaint"
 
 # copies by others' hands
-rcl copy gcs:backups/some/where "$work/copied"
-result $? "rclone reads what was put" || diag "$work/rclone.log"
-T=$work/copied/testhost
-recover latest "$work/recovered"
-exits 0 "and recover.sh restores from its copy"
-same "$tree" "$(restored "$work/recovered" tree "$tree")" "all of it, again"
-object=$(cd "$T" && find packs -type f | head -n 1)
-at backups open "stat some/where/testhost/$object"
-answers "^stat: ok [0-9]+ $(sha256sum <"$T/$object" | cut -d ' ' -f 1)$" "the digest the service keeps is that of its bytes"
-rcl mkdir gcs:copy && rcl copy "$work/copied" gcs:copy/some/where
-result $? "rclone puts it elsewhere" || diag "$work/rclone.log"
 M=$work/main/m.ini
-sed -i 's|^bucket = .*|bucket = copy|' "$M"
-hf restore latest --to "$work/restored2"
-exits 0 "and holdfast restores from there"
-same "$tree" "$(restored "$work/restored2" tree "$tree")" "all of it, once more"
+by_other_hands gcs at bucket
 
 # another target is brought level, through a service that fails at the first try of everything, and one whose uploads are cut
 for bucket in once cut; do

@@ -1,42 +1,22 @@
 #!/bin/bash
 # target_s3.sh - the s3 target: against a real service (Ceph's gateway), and against a scripted one for the trouble a real one cannot be made to give.
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh
+# shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh and target.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-: "${BUILDDIR:?the folder of the build}"
+plugin=s3
+# shellcheck source=target.sh
+. "$here/target.sh"
 # shellcheck source=server_s3.sh
 . "$here/server_s3.sh"
 need python3 curl openssl gpg radosgw ceph-mon ceph-osd rclone
-
-so=$BUILDDIR/targets/s3/.libs/s3.so
-call=$BUILDDIR/tests/integration/target_call
 for name in $(compgen -e AWS_); do unset "$name"; done
-unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
-export HOME=$work AWS_EC2_METADATA_DISABLED=true no_proxy='*'
-
-# call ARGUMENT... -- OPERATION...: calls of the plugin; one line for each in $work/out.
-call() {
-  last="target_call $*"
-  timeout 60 "$call" "$so" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-}
-
-# answers REGEX NAME: is that the last line?
-answers() {
-  tail -n 1 "$work/out" | grep -Eqe "$1"
-  result $? "$2" || { echo "# wanted: $1" && show_last; }
-}
+export AWS_EC2_METADATA_DISABLED=true
 
 # ---- a scripted service
 
-double=$work/double
-mkdir "$double"
-python3 "$here/double_s3.py" "$double" 2>"$double/err" &
-jobs_started+=($!)
-disown
+double_start double_s3.py
 # The real one starts meanwhile.
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
-  -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null
+certificate tls
 cat "$work/tls.crt" "$work/tls.key" >"$work/tls.pem"
 (
   S3_COLD=1 s3_start "$work/ceph" "$work/tls.pem"
@@ -47,12 +27,9 @@ cat "$work/tls.crt" "$work/tls.key" >"$work/tls.pem"
 ) &
 starting=$!
 trap 'kill "$starting" 2>/dev/null; s3_stop "$work/ceph"; cleanup' EXIT
-until [ -e "$double/port" ]; do sleep 0.02; done
-double_url=http://127.0.0.1:$(cat "$double/port")
+double_wait
 
-# A server that falls silent takes seconds to be found out: meanwhile the rest goes on.
-timeout 60 "$call" "$so" bucket=stall endpoint="$double_url" access-key=A secret-key=S stall-timeout=1 -- open 'get k' >"$work/stall.out" 2>&1 </dev/null &
-stalling=$!
+stall_start bucket=stall endpoint="$double_url" access-key=A secret-key=S
 
 # double BUCKET OPERATION...: with a key of the manifest.
 double() {
@@ -60,17 +37,7 @@ double() {
   shift
   call bucket="$bucket" endpoint="$double_url" access-key=A secret-key=S "${more[@]}" -- "$@"
 }
-more=()
 
-# seen EXPRESSION: over r, each request the double has seen, as "METHOD /path".
-seen() {
-  python3 -c '
-import json, sys
-for line in open(sys.argv[1]):
-    r = json.loads(line); h = r["headers"]
-    v = eval(sys.argv[2])
-    if v is not None: print(v)' "$double/log" "$1"
-}
 
 double plain init 'put a/b hello' 'get a/b' 'stat a/b' 'get a/b 1 3' 'list a/' 'remove a/b' 'get a/b'
 answers '^get: not-found ' "the scripted service does store"
@@ -78,18 +45,15 @@ says '^get: ok ell$' "and gives ranges"
 says '^stat: ok 5 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824$' "the digest is kept with the object"
 
 # what goes wrong when opening: BUCKET STATUS MESSAGE
-while read -r bucket wanted; do
-  double "$bucket" open
-  answers "^open: $wanted" "open: $bucket"
-done <<'EOF'
-secret auth .*the secret key is wrong.*\(403 SignatureDoesNotMatch\)
-nokey auth .*the access key is wrong.*\(403 InvalidAccessKeyId\)
-missing not-found there is no bucket missing at 127.0.0.1.*holdfast init
-skew auth .*clocks.*this host is 3(600|599|601) s ahead.*\(403 RequestTimeTooSkewed\)
-html transient .*the server refuses \(502\)
-moved config .*elsewhere
-expired auth .*the session token has expired.*\(400 ExpiredToken\)
-nolist ok
+opens double <<'EOF'
+secret|auth .*the secret key is wrong.*\(403 SignatureDoesNotMatch\)
+nokey|auth .*the access key is wrong.*\(403 InvalidAccessKeyId\)
+missing|not-found there is no bucket missing at 127.0.0.1.*holdfast init
+skew|auth .*clocks.*this host is 3(600|599|601) s ahead.*\(403 RequestTimeTooSkewed\)
+html|transient .*the server refuses \(502\)
+moved|config .*elsewhere
+expired|auth .*the session token has expired.*\(400 ExpiredToken\)
+nolist|ok
 EOF
 double fast open 'put k v' 'get k'
 says '^log 1 the clock of this host is 3(600|599) s behind that of the server' "a clock that differs is told of, though nobody minds"
@@ -112,10 +76,7 @@ call bucket=nobody endpoint=http://127.0.0.1:1 access-key=A secret-key=S -- open
 answers '^open: transient no connection: ' "nobody listens: transient"
 
 # what goes wrong later: BUCKET OPERATION | STATUS MESSAGE
-while IFS='|' read -r bucket op wanted; do
-  double "$bucket" open "$op"
-  answers "^[a-z]*: $wanted" "$bucket: $op"
-done <<'EOF'
+operates double <<'EOF'
 busy|put e503 x|transient .*it asks to wait for 7 s \(503\)
 busy|get e429|transient .*it asks to wait for 7 s \(429\)
 busy|stat e500|transient .*\(500
@@ -145,9 +106,7 @@ list-html|list p/|transient .*something else
 list-other|list p/|failed .*not below it
 list-denied|list p/|auth .*s3:ListBucket is not permitted
 EOF
-wait "$stalling"
-grep -q '^get: transient timed out' "$work/stall.out"
-result $? "stall: get k" || diag "$work/stall.out"
+stall_end
 double norange open 'put k 0123456789' 'get k 3 2'
 answers '^get: failed .*not give the part' "a server that ignores ranges"
 double plain 'open' 'put ../k x'
@@ -160,17 +119,16 @@ says_not 'is too large' "under a limit the pieces are small"
 
 # early: the answer comes before the body is read; the connection must not be used again.
 head -c 3000000 /dev/zero >"$work/3M"
-: >"$double/log"
+forget
 double early open "putfile k $work/3M" 'get k' 'get k'
-is "$(sed -n 's/^\([a-z]*: [a-z-]*\).*/\1/p' "$work/out" | tr '\n' ',')" \
-  "open: ok,putfile: transient,get: not-found,get: not-found," "an answer before the body is whole"
+outcomes "open: ok,putfile: transient,get: not-found,get: not-found," "an answer before the body is whole"
 is "$(seen 'r["port"]' | uniq | wc -l)" 2 "its connection is given up, the next one is kept"
-: >"$double/log"
+forget
 double plain open 'put a x' 'put b x' 'get a' 'stat a' 'list' 'remove a b'
 is "$(seen 'r["port"]' | sort -u | wc -l)" 1 "otherwise one connection does for everything"
 
 # headers of what is stored
-: >"$double/log"
+forget
 more=(storage-class=STANDARD_IA storage-class-min=4 sse=kms sse-kms-key=alias/backup requester-pays=yes object-lock=governance retain=10d)
 double plain open 'put web1/packs/ab/c hello' 'put web1/packs/ab/d x' 'put web1/records/1 hello'
 headers='" ".join(h.get("x-amz-" + n, "-") for n in ("storage-class", "server-side-encryption", "server-side-encryption-aws-kms-key-id", "request-payer",
@@ -181,7 +139,7 @@ is "$(seen "$headers" | tr '\n' ';')" \
 is "$(seen '"content-md5" in h and "x-amz-object-lock-retain-until-date" in h if r["method"]=="PUT" else None' | sort -u)" True "with a lock: a date and an MD5"
 is "$(seen 'all(k in h["authorization"] for k in h if k.startswith("x-amz-"))' | sort -u)" True "all of them are signed"
 more=(sse=s3 checksum=no)
-: >"$double/log"
+forget
 double plain open 'put k hello'
 headers='h.get("x-amz-server-side-encryption", "-") + str("x-amz-checksum-sha256" in h) if r["method"] == "PUT" else None'
 is "$(seen "$headers")" AES256False "encryption by the service; no checksum where it is not wanted"
@@ -218,7 +176,7 @@ keyed() {
   local env=()
   while [ "$1" != -- ]; do env+=("$1") && shift; done
   shift
-  : >"$double/log"
+  forget
   env "${env[@]}" timeout 60 "$call" "$so" bucket="${bucket:-plain}" endpoint="$double_url" region="${region-r1}" "${more[@]}" -- "$@" >"$work/out" 2>&1
   rc=$?
   used=$(seen "$key_used" | uniq | tr '\n' ' ')
@@ -310,8 +268,7 @@ s3curl() {
     ${3:+-H 'Content-Type: application/xml' --data-binary "@$3"}
 }
 
-result "$(cat "$work/conformance.rc")" "it keeps the contract, with a listing of two pages" ||
-  grep -E '^(not ok|#|Bail)' "$work/conformance.log" | sed 's/^/# /'
+conformed "$(cat "$work/conformance.rc")" "it keeps the contract, with a listing of two pages"
 
 real nowhere open
 answers '^open: not-found there is no bucket nowhere' "a bucket there is not"
@@ -336,18 +293,8 @@ answers '^open: config the certificates to trust cannot be read' "a file of cert
 tls "https://${s3_url#http://}"
 answers '^open: config the server does not speak TLS' "a server without TLS"
 
-# s3_repo NAME BUCKET [LINE...]: a repository with one target, that bucket.
-s3_repo() {
-  local name=$1 bucket=$2
-  shift 2
-  new_repo "$name" <<<"[source tree]
-plugin = files
-path = $tree"
-  sed -i '/^\[target disk\]/,$d' "$M"
-  printf '\n[target s3]\nplugin = s3\nbucket = %s\nendpoint = %s\naccess-key = %s\nsecret-key-file = %s\nprefix = some/where\n' \
-    "$bucket" "$s3_url" "$s3_access" "$work/secret" >>"$M"
-  [ $# -eq 0 ] || printf '%s\n' "$@" >>"$M"
-}
+# s3_repo NAME BUCKET: a repository with one target, that bucket.
+s3_repo() { target_repo "$1" "bucket = $2" "endpoint = $s3_url" "access-key = $s3_access" "secret-key-file = $work/secret"; }
 (umask 077 && printf '%s\n' "$s3_secret" >"$work/secret" && echo hostsecret >"$work/host-secret")
 
 # an account that may add, and not delete
@@ -372,10 +319,7 @@ answers '^remove: auth ' "not in numbers either"
 real guarded open 'put elsewhere x'
 answers '^put: auth .*s3:PutObject is not permitted' "it keeps to its own folder"
 make_key key 'Recipient <recipient@example.com>'
-tree=$work/tree
-mkdir -p "$tree/sub"
-head -c 5000000 /dev/urandom >"$tree/large"
-for i in {1..50}; do echo "number $i" >"$tree/sub/$i"; done
+make_tree
 s3_repo guarded guarded
 sed -i "s|^access-key = .*|access-key = hostaccess|; s|^secret-key-file = .*|secret-key-file = $work/host-secret|" "$M"
 must init
@@ -428,9 +372,7 @@ printf '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"
 real past init
 s3curl PUT 'past?versioning=' "$work/versioning.xml"
 real past open 'put d/a first' 'put d/ab other'
-# One whole second of the server's clock: its times of versions are compared with the second that is named.
-when=$(date -u +%FT%TZ)
-until [ "$(date -u +%FT%TZ)" != "$when" ]; do sleep 0.05; done
+one_second
 real past open 'put d/a second' 'remove d/ab' 'put d/c later' 'list d/'
 answers '^list: ok  d/a:6 d/c:5$' "the bucket as it is"
 more=(as-of="$when")
@@ -453,18 +395,7 @@ more=()
 # ---- holdfast itself
 
 s3_repo main backups
-must init
-hf check
-exits 0 "check is content"
-must backup
-hf verify
-exits 0 "backup and verify"
-echo more >"$tree/sub/new"
-must backup
-hf restore latest --to "$work/restored"
-exits 0 "restore"
-same "$tree" "$(restored "$work/restored" tree "$tree")" "all of it is back"
-says_not "$s3_secret" "no secret is shown"
+there_and_back "$s3_secret"
 
 # copies by others' hands
 cat >"$work/rclone.conf" <<EOF
@@ -475,22 +406,7 @@ endpoint = $s3_url
 access_key_id = $s3_access
 secret_access_key = $s3_secret
 EOF
-rcl() { rclone --config "$work/rclone.conf" --retries 1 --low-level-retries 1 "$@"; }
-rcl copy ceph:backups/some/where "$work/copied" 2>"$work/rclone.log"
-result $? "rclone reads what was put" || diag "$work/rclone.log"
-T=$work/copied/testhost
-recover latest "$work/recovered"
-exits 0 "and recover.sh restores from its copy"
-same "$tree" "$(restored "$work/recovered" tree "$tree")" "all of it, again"
-object=$(cd "$T" && find packs -type f | head -n 1)
-real backups open "stat some/where/testhost/$object"
-answers "^stat: ok [0-9]+ $(sha256sum <"$T/$object" | cut -d ' ' -f 1)$" "the digest the service keeps is that of its bytes"
-rcl mkdir ceph:copy 2>"$work/rclone.log" && rcl copy "$work/copied" ceph:copy/some/where 2>>"$work/rclone.log"
-result $? "rclone puts it elsewhere" || diag "$work/rclone.log"
-sed -i 's|^bucket = .*|bucket = copy|' "$M"
-hf restore latest --to "$work/restored2"
-exits 0 "and holdfast restores from there"
-same "$tree" "$(restored "$work/restored2" tree "$tree")" "all of it, once more"
+by_other_hands ceph real bucket
 
 # another target is brought level, through a service that fails at the first try of everything
 printf '\n[target second]\nplugin = s3\nbucket = once\nendpoint = %s\naccess-key = A\nsecret-key-file = %s\n' "$double_url" "$work/secret" >>"$M"
@@ -500,7 +416,7 @@ sed -i '/^\[target s3\]/,/^$/d' "$M"
 hf restore latest --to "$work/restored3"
 exits 0 "restore from there"
 same "$tree" "$(restored "$work/restored3" tree "$tree")" "nothing is lost"
-: >"$double/log"
+forget
 sed -i 's|^bucket = .*|bucket = full|' "$M"
 hf init
 exits 1 "a service that is full: init fails"
