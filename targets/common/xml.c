@@ -48,6 +48,8 @@ static void XMLCALL start(void *ctx, const XML_Char *name, const XML_Char **attr
 static void XMLCALL end(void *ctx, const XML_Char *name) {
   struct reader *r = ctx;
   (void)name;
+  /* Of an empty element the end is told even after its start has stopped the parser, and was not entered in the path. */
+  if (r->bad) return;
   r->text[r->text_n] = '\0';
   r->status = r->leaf(r->ctx, r->path, r->text);
   if (r->status < 0) {

@@ -4,6 +4,7 @@
  */
 #include "target_support.h"
 
+#include "../../targets/common/xml.h"
 #include "../../targets/s3/s3.h"
 
 /* ---- settings ---- */
@@ -118,6 +119,19 @@ static void error_documents(void **state) {
   assert_string_equal(e.code, "");
   hf_s3_error_read(aws, 60, &e); /* cut off: nothing of it is believed */
   assert_string_equal(e.code, "");
+  /* A name that is too long, of an element that ends at once: alone, and below another. */
+  char name[1001], doc[1100], why[HFT_XML_WHY];
+  memset(name, 'a', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  for (int i = 0; i < 2; i++) {
+    int n = snprintf(doc, sizeof doc, i ? "<Error><%s/></Error>" : "<%s/>", name);
+    hf_s3_error_read(doc, (size_t)n, &e);
+    assert_string_equal(e.code, "");
+    struct s3_page p;
+    assert_int_equal(hf_s3_page_read(doc, (size_t)n, &p, why, sizeof why), 1);
+    assert_non_null(strstr(why, "nested too deep"));
+    hf_s3_page_free(&p);
+  }
 }
 
 static void classes(void **state) {
