@@ -405,6 +405,13 @@ static void ask_to_wait(const struct transfer *t) {
   if (seconds > 0) host->retry_after(host->ctx, seconds);
 }
 
+/* Has the server had all of the body? What it takes for a success before that may be anything, as of something in between that answers all alike. */
+static bool sent_whole(const struct transfer *t, CURL *c) {
+  curl_off_t on_the_way = 0;
+  curl_easy_getinfo(c, CURLINFO_SIZE_UPLOAD_T, &on_the_way);
+  return t->sent == t->rq->size && (uint64_t)on_the_way >= t->rq->size;
+}
+
 /* Signatures hold for minutes, and certificates and retention go by the time: a clock that differs is worth a word before it is worth
  * an error. Said once. */
 static void compare_clocks(struct hft_http *http, const struct hft_response *rs) {
@@ -441,10 +448,14 @@ int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hf
   if (code == CURLE_OK && (rs->body.bad || rs->headers.bad)) code = CURLE_OUT_OF_MEMORY;
   trace(&t, c, code);
   ask_to_wait(&t);
+  bool whole = sent_whole(&t, c);
   /* A server that answered before it had the whole body may still read it, or take the rest for a request: that connection is done with. */
-  give(http, c, code == CURLE_OK && t.sent == rq->size);
+  give(http, c, code == CURLE_OK && whole);
   curl_slist_free_all(headers);
   if (code != CURLE_OK) return explain(&t, code, why);
+  if (!whole && rs->code / 100 == 2)
+    return holdfast_fail(http->host, HOLDFAST_E_TRANSIENT, "the server reports success (%d) before it has had all of the request's %llu bytes", rs->code,
+                         (unsigned long long)rq->size);
   compare_clocks(http, rs);
   return HOLDFAST_OK;
 }

@@ -20,7 +20,7 @@ def later(seconds):
 class Double(CommonTrouble, Handler):
     def handle_expect_100(self):
         # Whoever refuses early does so instead of asking for the body.
-        if self.path.startswith("/early/"):
+        if self.path.startswith(("/early/", "/hasty/")):
             return True
         return super().handle_expect_100()
 
@@ -40,6 +40,10 @@ class Double(CommonTrouble, Handler):
         if bucket == "early" and self.command == "PUT":
             # Answered before the body; what comes now is read as a request by who does not take care.
             return self.error(503, "SlowDown")
+        if bucket == "hasty" and self.command == "PUT":
+            # A success that nothing was stored for.
+            self.close_connection = True
+            return self.answer(200, headers=[("Connection", "close")])
         n = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(n) if n else b""
         if bucket in ("creds", "latest", "sts"):

@@ -123,6 +123,11 @@ forget
 double early open "putfile k $work/3M" 'get k' 'get k'
 outcomes "open: ok,putfile: transient,get: not-found,get: not-found," "an answer before the body is whole"
 is "$(seen 'r["port"]' | uniq | wc -l)" 2 "its connection is given up, the next one is kept"
+# hasty: it says that the object is stored, without having had it.
+double hasty open "putfile k $work/3M"
+answers '^putfile: transient the server reports success \(200\) before it has had all' "a success before the body is whole is none"
+double hasty open 'put k x'
+answers '^put: transient the server reports success' "be it small"
 forget
 double plain open 'put a x' 'put b x' 'get a' 'stat a' 'list' 'remove a b'
 is "$(seen 'r["port"]' | sort -u | wc -l)" 1 "otherwise one connection does for everything"
