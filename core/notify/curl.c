@@ -24,7 +24,9 @@ int hf_curl_open(struct hf_curl *c, const char *protocols, const char *ca_file, 
   if (r == CURLE_OK) r = curl_easy_setopt(c->h, CURLOPT_CONNECTTIMEOUT_MS, (long)(left * 1000) + 1);
   if (r == CURLE_OK) r = curl_easy_setopt(c->h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   if (r == CURLE_OK) r = curl_easy_setopt(c->h, CURLOPT_USERAGENT, "holdfast/" HF_VERSION);
+  /* Instead of what the system trusts: libcurl has a folder of its own beside the file. */
   if (r == CURLE_OK && ca_file) r = curl_easy_setopt(c->h, CURLOPT_CAINFO, ca_file);
+  if (r == CURLE_OK && ca_file) r = curl_easy_setopt(c->h, CURLOPT_CAPATH, NULL);
   if (r == CURLE_OK) return 0;
   hf_curl_close(c);
   return hf_fail(err, HOLDFAST_E_FAILED, "libcurl: %s", curl_easy_strerror(r));

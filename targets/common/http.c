@@ -236,7 +236,9 @@ static bool set_common(struct hft_http *http, CURL *c) {
   SET(LOW_SPEED_LIMIT, 1L);
   SET(LOW_SPEED_TIME, (long)(o->stall_timeout ? o->stall_timeout : 60));
   SET(USERAGENT, "holdfast");
+  /* Instead of what the system trusts: libcurl has a folder of its own beside the file. */
   if (http->ca_file) SET(CAINFO, http->ca_file);
+  if (http->ca_file) SET(CAPATH, NULL);
   if (http->proxy) SET(PROXY, http->proxy);
   if (http->proxy && *http->proxy) SET(NOPROXY, ""); /* what the manifest says is for all, whatever the environment excepts */
   return good;

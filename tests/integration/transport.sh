@@ -163,6 +163,26 @@ sed -i "s|^ca-file = .*|ca-file = $work/other.crt|" "$M"
 hf backup
 exits 1 "another one"
 says 'certificate is not to be trusted' "is not taken"
+# libcurl looks in a folder, too, beside the system's file. With ca-file nothing of that counts.
+mkdir "$work/system"
+cp "$work/tls.crt" "$work/system/$(openssl x509 -noout -hash -in "$work/tls.crt").0"
+cp /etc/ssl/certs/ca-certificates.crt "$work/system/" 2>/dev/null
+# trusting ARGUMENT...: hf where the system trusts the server.
+trusting() {
+  last="holdfast $* where the system trusts the server"
+  unshare -m sh -c 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"' - "$work/system" "$HOLDFAST" -c "$M" "$@" >"$work/out" 2>"$work/err" </dev/null
+  rc=$?
+}
+# Where that can be arranged: by root, and with a libcurl that has its folder there.
+sed -i '/^ca-file = /d' "$M"
+trusting backup
+trusts=$rc
+echo "ca-file = $work/other.crt" >>"$M"
+if [ "$trusts" -eq 0 ]; then
+  trusting backup
+  exits 1 "ca-file is instead of what the system trusts"
+  says 'certificate is not to be trusted' "all of it"
+fi
 sed -i "s|^ca-file = .*|ca-file = $work/nothing.crt|" "$M"
 hf backup
 exits 1 "a file that is not there"
