@@ -66,34 +66,6 @@ static int fail(const struct hf_target *t, int status, const char *doing, const 
   return hf_fail(err, status, "target %s: %s%s%s: %s", t->m->name, doing, key ? " " : "", key ? key : "", last_message[0] ? last_message : hf_status_name(status));
 }
 
-int hf_target_open(const struct hf_manifest_target *m, const char *host, bool create, volatile int *cancel, struct hf_target **out, struct hf_error *err) {
-  struct hf_target *t = hf_alloc(sizeof *t);
-  t->m = m;
-  t->plugin = &m->plugin->target;
-  t->cancel = cancel;
-  t->prefix = m->prefix && *m->prefix ? hf_asprintf("%s/%s/", m->prefix, host) : hf_asprintf("%s/", host);
-  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled,
-                                   .problem = host_problem, .proxy = m->proxy, .ca_file = m->ca_file, .limit_up = m->limit_up, .limit_down = m->limit_down,
-                                   .pace = host_pace, .retry_after = host_retry_after};
-  pthread_mutex_init(&t->lock, NULL);
-  hf_pace_init(&t->pace, m->limit_down, m->limit_up);
-  last_message[0] = 0;
-  int r = t->plugin->open(&t->host, m->settings->values, create, &t->handle);
-  if (r != 0) {
-    r = fail(t, r, "cannot open", NULL, err);
-    hf_pace_destroy(&t->pace);
-    pthread_mutex_destroy(&t->lock);
-    free(t->prefix);
-    free(t);
-    return r;
-  }
-  uint32_t n = t->plugin->parallel(t->handle), most = m->parallel ? m->parallel : 64;
-  t->parallel = n < 1 ? 1 : HF_MIN(n, most);
-  sem_init(&t->slots, 0, t->parallel);
-  *out = t;
-  return 0;
-}
-
 void hf_target_close(struct hf_target *t) {
   if (!t) return;
   t->plugin->close(t->handle);
@@ -132,10 +104,14 @@ bool hf_target_has_failed(struct hf_target *t, struct hf_error *why) {
   return failed;
 }
 
-static void enter(struct hf_target *t) {
-  while (sem_wait(&t->slots) < 0) continue;
+static void forget_last(void) {
   last_message[0] = 0;
   last_wait = 0;
+}
+
+static void enter(struct hf_target *t) {
+  while (sem_wait(&t->slots) < 0) continue;
+  forget_last();
 }
 
 static void leave(struct hf_target *t) { sem_post(&t->slots); }
@@ -170,6 +146,40 @@ static bool again(struct hf_target *t, int status, struct tries *tries) {
   }
   hf_log(HF_LOG_INFO, "target %s: %s; trying again in %.1f s", t->m->name, last_message[0] ? last_message : hf_status_name(status), wait);
   return hf_sleep(wait, t->cancel);
+}
+
+/* ---- opening ---- */
+
+int hf_target_open(const struct hf_manifest_target *m, const char *host, bool create, volatile int *cancel, struct hf_target **out, struct hf_error *err) {
+  struct hf_target *t = hf_alloc(sizeof *t);
+  t->m = m;
+  t->plugin = &m->plugin->target;
+  t->cancel = cancel;
+  t->prefix = m->prefix && *m->prefix ? hf_asprintf("%s/%s/", m->prefix, host) : hf_asprintf("%s/", host);
+  t->host = (struct holdfast_host){.struct_size = sizeof t->host, .ctx = t, .instance = m->name, .log = host_log, .error = host_error, .cancelled = host_cancelled,
+                                   .problem = host_problem, .proxy = m->proxy, .ca_file = m->ca_file, .limit_up = m->limit_up, .limit_down = m->limit_down,
+                                   .pace = host_pace, .retry_after = host_retry_after};
+  pthread_mutex_init(&t->lock, NULL);
+  hf_pace_init(&t->pace, m->limit_down, m->limit_up);
+  int r;
+  for (struct tries tries = first_try(t);;) {
+    forget_last();
+    r = t->plugin->open(&t->host, m->settings->values, create, &t->handle);
+    if (r == 0 || !again(t, r, &tries)) break;
+  }
+  if (r != 0) {
+    r = fail(t, r, "cannot open", NULL, err);
+    hf_pace_destroy(&t->pace);
+    pthread_mutex_destroy(&t->lock);
+    free(t->prefix);
+    free(t);
+    return r;
+  }
+  uint32_t n = t->plugin->parallel(t->handle), most = m->parallel ? m->parallel : 64;
+  t->parallel = n < 1 ? 1 : HF_MIN(n, most);
+  sem_init(&t->slots, 0, t->parallel);
+  *out = t;
+  return 0;
 }
 
 /* ---- nearness ---- */

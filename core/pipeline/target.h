@@ -13,7 +13,7 @@
 #include "manifest/manifest.h"
 
 struct hf_target;
-/* m must outlive the target. create as in <holdfast/target.h>. cancel: non-zero ends waiting; may be NULL. */
+/* m must outlive the target. create as in <holdfast/target.h>. cancel: non-zero ends waiting; may be NULL. What may pass is tried again. */
 int hf_target_open(const struct hf_manifest_target *m, const char *host, bool create, volatile int *cancel, struct hf_target **out, struct hf_error *err);
 void hf_target_close(struct hf_target *t);
 const char *hf_target_name(const struct hf_target *t);

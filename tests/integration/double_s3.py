@@ -152,6 +152,11 @@ class Double(CommonTrouble, Handler):
             self.listing(keys[:2], "rough", keys[1] if len(keys) > 2 else None)
         return True
 
+    def on_asleep(self, key, q, body):
+        # It is there when it is asked for the third time.
+        if count("asleep") < 3:
+            return self.answer(503)
+
     def on_down(self, key, q, body):
         if self.command == "PUT" and "/packs/" in key:
             self.error(503, "SlowDown")

@@ -79,6 +79,12 @@ echo more >"$tree/1"
 must backup
 comes_back "a second snapshot"
 
+repo asleep
+target one asleep "$url"
+hf -v init
+exits 0 "a server that is not there yet when the target is opened"
+says 'the server refuses \(503\); trying again in' "is asked again"
+
 # ---- trouble that does not pass: an end, and a reason
 
 repo down

@@ -402,6 +402,28 @@ static void opening(void **state) {
   assert_int_equal(hf_target_open(&doubles[0].m, "web1", false, NULL, &other, &e), HOLDFAST_E_AUTH);
   assert_string_equal(e.msg, "target shelf0: cannot open: wrong password");
   assert_null(other);
+  assert_int_equal(shelf->calls, 1);
+  /* What may pass is tried again, as with any other call. */
+  shelf_fails(shelf, D_OPEN, 1, 2, HOLDFAST_E_TRANSIENT);
+  assert_int_equal(hf_target_open(&doubles[0].m, "web1", false, NULL, &other, &e), 0);
+  assert_int_equal(shelf->calls, 3);
+  hf_target_close(other);
+  other = NULL;
+  shelf_fails(shelf, D_OPEN, 1, 1000, HOLDFAST_E_TRANSIENT);
+  assert_int_equal(hf_target_open(&doubles[0].m, "web1", false, NULL, &other, &e), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 3); /* retries = 2 */
+  shelf_fails(shelf, D_OPEN, 1, 1000, HOLDFAST_E_TRANSIENT);
+  shelf->wait = 601;
+  assert_int_equal(hf_target_open(&doubles[0].m, "web1", false, NULL, &other, &e), HOLDFAST_E_TRANSIENT);
+  assert_non_null(strstr(e.msg, "no time to try again"));
+  assert_int_equal(shelf->calls, 1);
+  cancel = 1;
+  shelf_fails(shelf, D_OPEN, 1, 1000, HOLDFAST_E_TRANSIENT);
+  assert_int_equal(hf_target_open(&doubles[0].m, "web1", false, &cancel, &other, &e), HOLDFAST_E_TRANSIENT);
+  assert_int_equal(shelf->calls, 1);
+  cancel = 0;
+  assert_null(other);
+  shelf_works(shelf);
   /* A plugin that does not tell its space is not asked. */
   struct hf_plugin bare = doubles[0].plugin;
   struct hf_manifest_target m = doubles[0].m;
