@@ -113,7 +113,7 @@ rm -rf "$R/second/testhost/packs" "$R/second/testhost/indexes" "$R/second/testho
 mkdir -p "$R/second/testhost/records"
 bad=$(find "$R/disk/testhost/packs" -type f | sort | head -n 1)
 cp -p "$bad" "$work/good"
-printf x | dd of="$bad" bs=1 seek=100 conv=notrunc status=none
+flip "$bad" 100
 hf sync
 exits 3 "the only copy of a pack is damaged"
 says 'damaged' "which is said"
