@@ -190,6 +190,7 @@ int hf_s3_key_web_identity(struct s3 *t, const char *token_file, const char *rol
   struct hft_response rs = {0};
   struct assumed a = {0};
   char *token = NULL, why[HFT_XML_WHY];
+  if (endpoint && !uri_allowed(endpoint)) return holdfast_fail(t->host, HOLDFAST_E_CONFIG, "AWS_ENDPOINT_URL_STS: https is wanted, or a host of this machine");
   int status = hft_read_file(t->host, token_file, false, &token);
   if (status != HOLDFAST_OK) return status;
   token[strcspn(token, "\r\n")] = '\0';

@@ -248,6 +248,8 @@ keyed AWS_WEB_IDENTITY_TOKEN_FILE="$work/token" AWS_ROLE_ARN=arn:aws:iam::1:role
 is "$used" "WEB+web-session " "from a web identity"
 keyed AWS_WEB_IDENTITY_TOKEN_FILE="$work/token" AWS_ROLE_ARN=other AWS_ENDPOINT_URL_STS="$double_url/sts/" -- open
 answers '^open: auth no access key for the web identity: the web identity token is refused' "one that is refused"
+keyed AWS_WEB_IDENTITY_TOKEN_FILE="$work/token" AWS_ROLE_ARN=arn:aws:iam::1:role/r AWS_ENDPOINT_URL_STS=http://sts.example.com/ -- open
+answers '^open: config AWS_ENDPOINT_URL_STS: https is wanted' "its token does not travel in the clear"
 more=(credentials=environment)
 keyed AWS_CONTAINER_CREDENTIALS_FULL_URI="$double_url/creds/open" -- open
 answers '^open: auth no access key: AWS_ACCESS_KEY_ID' "a source that is named is the only one"
