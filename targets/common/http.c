@@ -20,6 +20,7 @@
 #define BUFFER (512L << 10) /* what libcurl moves at a time; its upper bound for receiving */
 #define PACED (64u << 10) /* the same, at most, while a limit is set */
 #define ERROR_BODY (64u << 10)
+#define ENOUGH (1u << 20) /* of a refusal's body: it is read so that the connection can be kept, and one without an end is cut here */
 #define CLOCK_SLACK 120 /* seconds that the clocks may differ */
 
 struct hft_http {
@@ -42,6 +43,7 @@ struct transfer {
   uint64_t received;
   int status;    /* why a callback ended the transfer */
   bool begun;
+  bool enough; /* of a refusal's body */
 };
 
 void hft_http_free(struct hft_http *http) {
@@ -131,6 +133,10 @@ const char *hft_response_header(const struct hft_response *rs, const char *name)
   return NULL;
 }
 
+bool hft_response_ends(const struct hft_response *rs) {
+  return hft_response_header(rs, "content-length") || hft_response_header(rs, "transfer-encoding");
+}
+
 /* Append one "Name: value" line. */
 static void add_header(struct hft_buf *out, const char *line, size_t n) {
   const char *colon = memchr(line, ':', n);
@@ -188,7 +194,8 @@ static size_t take_body(char *data, size_t size, size_t n, void *ctx) {
     return 0;
   }
   hft_add(&rs->body, data, n < room ? n : room);
-  return n;
+  t->enough = n > room && t->received > max + (uint64_t)ENOUGH;
+  return t->enough ? 0 : n;
 }
 
 /* ---- the request ---- */
@@ -447,12 +454,14 @@ int hft_http_send(struct hft_http *http, const struct hft_request *rq, struct hf
   }
   curl_easy_reset(c); /* the connection stays */
   CURLcode code = set_common(http, c) && set_request(&t, c, headers, why) ? curl_easy_perform(c) : CURLE_OUT_OF_MEMORY;
+  bool cut = code == CURLE_WRITE_ERROR && t.enough;
+  if (cut) code = CURLE_OK; /* what it is about has come */
   if (code == CURLE_OK && (rs->body.bad || rs->headers.bad)) code = CURLE_OUT_OF_MEMORY;
   trace(&t, c, code);
   ask_to_wait(&t);
   bool whole = sent_whole(&t, c);
   /* A server that answered before it had the whole body may still read it, or take the rest for a request: that connection is done with. */
-  give(http, c, code == CURLE_OK && whole);
+  give(http, c, code == CURLE_OK && whole && !cut);
   curl_slist_free_all(headers);
   if (code != CURLE_OK) return explain(&t, code, why);
   if (!whole && rs->code / 100 == 2)

@@ -47,6 +47,9 @@ void hft_response_free(struct hft_response *rs);
 /* The value of a header by its lower case name, or NULL. Valid until the response is freed or sent with again. */
 const char *hft_response_header(const struct hft_response *rs, const char *name);
 
+/* Does it say where its body ends? Else the end of the connection is it, and a body that is cut off looks whole. */
+bool hft_response_ends(const struct hft_response *rs);
+
 /* Zero it, then set what is wanted. */
 struct hft_request {
   const char *method; /* GET, HEAD, PUT, POST, PATCH, DELETE */
@@ -60,7 +63,7 @@ struct hft_request {
   int (*begin)(void *ctx, const struct hft_response *rs);
   int (*sink)(void *ctx, const void *data, size_t n);
   void *ctx;
-  size_t max_body; /* how much is kept of a response's body; 0: 64 KiB. More is an error after a success, and dropped otherwise */
+  size_t max_body; /* how much is kept of a response's body; 0: 64 KiB. More is an error after a success, and else dropped, or not waited for */
 };
 
 /* Send it and wait for the whole response. The host is told of it in a line of the log (level debug), and how long the server asks to be

@@ -17,6 +17,10 @@ const char *hft_range_header(const struct hft_range *r, char out[HFT_RANGE]) {
   return out;
 }
 
+int hft_no_end(const struct holdfast_host *host, const char *key) {
+  return holdfast_fail(host, HOLDFAST_E_TRANSIENT, "%s: the server does not say where it ends, so one that is cut off could not be told from a whole one", key);
+}
+
 int hft_range_begin(void *range, const struct hft_response *rs) {
   struct hft_range *r = range;
   uint64_t first, last, total, size;
@@ -25,7 +29,7 @@ int hft_range_begin(void *range, const struct hft_response *rs) {
       return holdfast_fail(r->host, HOLDFAST_E_FAILED, "%s: the server answers %d where a whole object was asked for", r->key,
                            rs->code);
     r->left = hft_number(hft_response_header(rs, "content-length"), &size) ? size : UINT64_MAX;
-    return HOLDFAST_OK;
+    return r->left == UINT64_MAX && !hft_response_ends(rs) ? hft_no_end(r->host, r->key) : HOLDFAST_OK;
   }
   /* Some say 206 where there is nothing: "bytes 5-4/5". */
   const char *range_of = hft_response_header(rs, "content-range"), *slash = range_of ? strchr(range_of, '/') : NULL;

@@ -24,6 +24,8 @@ struct hft_range {
 /* The value of a Range header; NULL: none, the whole object is wanted. */
 #define HFT_RANGE 64
 const char *hft_range_header(const struct hft_range *r, char out[HFT_RANGE]);
+/* The status of an answer of which nobody can tell whether it came as a whole, with its message. */
+int hft_no_end(const struct holdfast_host *host, const char *key);
 /* Look at what the server is about to send, before a byte of it is handed on. HOLDFAST_E_CORRUPT: the object is too short. */
 int hft_range_begin(void *range, const struct hft_response *rs);
 int hft_range_take(void *range, const void *data, size_t n);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/range.h"
 #include "gcs.h"
 
 struct getting {
@@ -44,7 +45,7 @@ static int begin(void *ctx, const struct hft_response *rs) {
     if (rs->code != 200) return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server answers %d where a whole object was asked for", g->key, rs->code);
     g->left = hft_number(length, &size) ? size : UINT64_MAX;
     find_sum(rs, g->crc32c);
-    return HOLDFAST_OK;
+    return g->left == UINT64_MAX && !*g->crc32c && !hft_response_ends(rs) ? hft_no_end(host, g->key) : HOLDFAST_OK;
   }
   if (rs->code != 206 || !hft_content_range(hft_response_header(rs, "content-range"), &first, &last, &total) || first != g->offset)
     return holdfast_fail(host, HOLDFAST_E_FAILED, "%s: the server does not give the part that was asked for (%d)", g->key, rs->code);

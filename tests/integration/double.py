@@ -95,6 +95,22 @@ class CommonTrouble:
             self.close_connection = True
             return self.answer(200, b"x" * 50 + b"SURPLUS", length=50)
 
+    def on_unsaid(self, *request):
+        # Half of it, and no word of how much there is.
+        if self.wants_data(*request):
+            self.send_response_only(200)
+            self.end_headers()
+            self.wfile.write(b"x" * 50)
+            return self.drop(False)
+
+    def on_endless(self, *request):
+        # A refusal that does not come to its end.
+        if self.wants_data(*request):
+            self.send_response_only(500)
+            self.end_headers()
+            while True:
+                self.wfile.write(b"x" * 100000)
+
     def on_stall(self, *request):
         if self.wants_data(*request):
             self.answer(200, b"x" * 50, length=100)

@@ -219,6 +219,8 @@ limits|get fault|transient .*said the double \(500\)
 reset|get k|transient the connection was lost
 short|get k|transient the answer is shorter
 long|get k|ok x{50}$
+unsaid|get k|transient k: the server does not say where it ends
+endless|get k|transient .*the server refuses \(500\)
 wrongrange|get k 10 2|failed .*not give the part
 cutrange|get k 10 5|corrupt .*is too short: it has 12 bytes
 damaged|put k x|transient .*damaged on their way.*\(400 invalid\)

@@ -83,6 +83,8 @@ busy|stat e500|transient .*\(500
 reset|get k|transient the connection was lost
 short|get k|transient the answer is shorter
 long|get k|ok x{50}$
+unsaid|get k|transient k: the server does not say where it ends
+endless|get k|transient .*the server refuses \(500\)
 wrongrange|get k 10 2|failed .*not give the part
 damaged|put k x|transient .*damaged on their way.*BadDigest
 liar|put k this|corrupt .*stored other bytes
