@@ -131,6 +131,7 @@ INTEGRATION_TESTS = \
 	tests/integration/incremental.sh \
 	tests/integration/inplace.sh \
 	tests/integration/kill9.sh \
+	tests/integration/lastcopy.sh \
 	tests/integration/layers.sh \
 	tests/integration/lint.sh \
 	tests/integration/listed.sh \

@@ -54,6 +54,31 @@ int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_
   return r;
 }
 
+int hf_session_looked_at(struct hf_session *s, const char *target, bool *looked, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target), *value = NULL;
+  int r = hf_state_get(s->state, key, &value, err);
+  *looked = r == 0 && value;
+  for (size_t i = 0; i < s->n_targets; i++) {
+    if (strcmp(hf_target_name(s->targets[i]), target) == 0 && !s->chains[i].unreadable) *looked = true;
+  }
+  return r;
+}
+
+#define ADOPTED "adopted-at-record"
+
+int hf_session_adopted_at(struct hf_session *s, uint64_t *seq, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *value = NULL;
+  int r = hf_state_get(s->state, ADOPTED, &value, err);
+  *seq = r == 0 && value ? strtoull(value, NULL, 10) : 0;
+  return r;
+}
+
+int hf_session_set_adopted_at(struct hf_session *s, uint64_t seq, struct hf_error *err) {
+  char value[24];
+  snprintf(value, sizeof value, "%llu", (unsigned long long)seq);
+  return hf_state_set(s->state, ADOPTED, value, err);
+}
+
 int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
   int r = hf_session_remembered_head(s, target, seq, err);
   for (size_t i = 0; i < s->n_targets; i++) {
@@ -94,6 +119,7 @@ static void learn(struct hf_session *s, const struct hf_record *rec) {
 /* The digest that counts for seq: what the state remembers, else the first candidate that can be read and follows. Returns 1 known, 0 none, negative. */
 static int settle(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, struct hf_record **prev, struct hf_digest *digest, struct hf_error *err) {
   struct hf_digest prev_digest = *digest;
+  bool unread = false;
   int r = hf_state_record_get(s->state, seq, digest, NULL, err);
   if (r != 0) {
     hf_record_free(*prev);
@@ -119,8 +145,12 @@ static int settle(struct hf_session *s, uint64_t seq, const struct found *v, siz
     /* Without any key nothing can be read. Where others could be, one that cannot be decrypted is not of this repository's making. */
     bool fatal = r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE || (r == HOLDFAST_E_AUTH && s->head == 0);
     if (fatal) return hf_fail(err, r, "%s", e.msg);
-    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_AUTH, "%s", e.msg);
+    bool tamper = r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_AUTH;
+    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), tamper, "%s", e.msg);
+    if (!tamper) s->issues[s->n_issues - 1].unread = unread = true;
   }
+  /* It may be the chain's next one: who holds it is not to be given another of that number. */
+  for (size_t i = 0; unread && i < n; i++) s->chains[v[i].target].unreadable = true;
   hf_record_free(*prev);
   *prev = NULL;
   return 0;

@@ -169,7 +169,7 @@ static int consider(struct hf_commit *c, size_t i, bool (*refers)(void *, int64_
   struct hf_session *s = c->s;
   const char *name = hf_target_name(s->targets[i]);
   if (s->chains[i].unreadable) {
-    hf_fail(e, HOLDFAST_E_FAILED, "target %s: its records could not be listed, so it cannot be told whether it holds the whole chain", name);
+    hf_fail(e, HOLDFAST_E_FAILED, "target %s: its records could not be listed or read, so it cannot be told whether it holds the whole chain", name);
     return 1;
   }
   if (may_catch_up(s, i) && catch_up(c, i, true, e) < 0) return 1;

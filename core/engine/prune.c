@@ -65,7 +65,7 @@ static int decide_all(struct run *x, struct hf_error *err) {
     while (k < s->n_targets && strcmp(hf_target_name(s->targets[k]), mt->name) != 0) k++;
     t->away = hf_list_has(&s->away, mt->name);
     if (k == s->n_targets) give_up(t, t->away ? "is not there" : "could not be opened");
-    else if (s->chains[k].unreadable) give_up(t, "its records could not be listed");
+    else if (s->chains[k].unreadable) give_up(t, "its records could not be listed or read");
     else {
       int r = decide(x, mt, t, err);
       if (r < 0) return r;
@@ -321,6 +321,10 @@ static int sweep_all(struct run *x, struct hf_error *err) {
 static int refuse_tampering(const struct hf_session *s, struct hf_error *err) {
   for (size_t i = 0; i < s->n_issues; i++) {
     const struct hf_issue *is = &s->issues[i];
+    /* What an unread record says is not known: were it a snapshot, its packs would look like nobody's. */
+    if (is->unread)
+      return hf_fail(err, HOLDFAST_E_FAILED, "nothing is pruned while a record that is there cannot be read (%s%s%s%s)", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "",
+                     hf_target_message(is->target ? is->target : "", is->text));
     if (!is->tamper) continue;
     return hf_fail(err, HOLDFAST_E_CORRUPT, "nothing is pruned while the chain shows signs of tampering (%s%s%s%s); holdfast verify tells more", is->target ? "target " : "", is->target ? is->target : "",
                    is->target ? ": " : "", is->text);

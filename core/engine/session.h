@@ -21,13 +21,18 @@ struct hf_target_chain {
   uint64_t missing; /* records of the chain that it lacks */
   uint64_t first_missing; /* the first of those, 0 none */
   uint64_t foreign; /* records there that are not the chain's */
-  bool unreadable;  /* its records could not be listed */
+  bool unreadable;  /* its records could not be listed, or one that is nobody else's could not be read */
   bool partly;      /* there are snapshots that it need not hold, so that it may lack what is asked for (hf_live_load) */
   bool elsewhere;   /* the snapshot chosen last is not one that it has to hold: it is asked last */
 };
 
 /* Something wrong with the chain, as a sentence. */
-struct hf_issue { char *target; char *text; bool tamper; };
+struct hf_issue {
+  char *target;
+  char *text;
+  bool tamper;
+  bool unread; /* a record that is there could not be read: what it says is not known, and may be that a snapshot is needed */
+};
 
 struct hf_session {
   const char *manifest_file;
