@@ -113,6 +113,8 @@ int hf_adopt_take(struct hf_session *s, const struct hf_adopted *a, struct hf_er
   if (r == 0) r = hf_remember_identity(s, &a->secret, a->fpr, err);
   /* Unknown, so that the record that hf_init will write names those of this version. */
   if (r == 0) r = hf_state_set(s->state, "texts", "?", err);
+  /* What targets got that are not there now, nobody remembers. */
+  if (r == 0) r = hf_session_set_adopted_at(s, a->head, err);
   return r == 0 ? hf_state_commit(s->state, err) : r;
 }
 

@@ -237,6 +237,8 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
     }
     if ((r = hf_session_remembered_head(s, hf_target_name(s->targets[t]), &had, err)) < 0) return r;
     bool taken = c->first_missing <= had;
+    /* Also that it is behind: what it has need not have been put there by a run that this state remembers. */
+    if (s->lock && !taken && (r = hf_session_remember_head(s, hf_target_name(s->targets[t]), c->first_missing - 1, err)) < 0) return r;
     hf_session_issue(s, hf_target_name(s->targets[t]), taken, "%s: its newest record is %llu of %llu, %llu are missing%s", taken ? "was rolled back, or records were taken away" : "is behind", (unsigned long long)c->head,
                      (unsigned long long)s->head, (unsigned long long)c->missing, taken ? "" : "; holdfast sync brings it level");
   }

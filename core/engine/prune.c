@@ -154,6 +154,16 @@ static void add_removed(struct run *x) {
   hf_live_prune(&x->live, x->rec);
 }
 
+/* May the target have got it, though nobody was there to remember that? The state was lost, and it has not been looked at since. */
+static int may_have_had(struct run *x, const char *target, uint64_t seq, bool *may, struct hf_error *err) {
+  uint64_t adopted = 0;
+  bool looked = false;
+  int r = hf_session_adopted_at(x->s, &adopted, err);
+  if (r == 0) r = hf_session_looked_at(x->s, target, &looked, err);
+  *may = seq <= adopted && !looked;
+  return r;
+}
+
 /* Is there nobody left who held it, or got it later? Targets that only ought to get it cannot any more, and are not asked to. */
 static int is_gone(struct run *x, const struct hf_live_snapshot *v, bool *gone, struct hf_error *err) {
   const struct hf_manifest *m = x->s->manifest;
@@ -163,8 +173,10 @@ static int is_gone(struct run *x, const struct hf_live_snapshot *v, bool *gone, 
     uint64_t head = 0;
     if (!hf_live_at(v, m->targets[i].name)) continue;
     int r = hf_session_head_of(x->s, m->targets[i].name, &head, err);
+    bool may = false;
+    if (r == 0) r = may_have_had(x, m->targets[i].name, v->seq, &may, err);
     if (r < 0) return r;
-    *gone = head < v->seq;
+    *gone = head < v->seq && !may;
   }
   return 0;
 }

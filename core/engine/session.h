@@ -109,6 +109,11 @@ int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t 
 int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
 /* That number, 0 for none. */
 int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err);
+/* Has this state ever seen what records the target has, be it none? Until then it may hold any that is older than the state. */
+int hf_session_looked_at(struct hf_session *s, const char *target, bool *looked, struct hf_error *err);
+/* The newest record when this state was made for a repository that was there already (init --adopt), 0: it was made with the repository. */
+int hf_session_adopted_at(struct hf_session *s, uint64_t *seq, struct hf_error *err);
+int hf_session_set_adopted_at(struct hf_session *s, uint64_t seq, struct hf_error *err);
 /* Record seq, parsed; its indexes are those of the packs that it needs now, where compactions replaced some. digest may be NULL. NOT_FOUND. */
 int hf_session_record(struct hf_session *s, uint64_t seq, struct hf_record **out, struct hf_digest *digest, struct hf_error *err);
 /* `latest`, a sequence number, an id prefix, or @TIME; the first and the last among those that a target within reach has to hold (choose.c). HOLDFAST_E_NOT_FOUND says so when the one that is named is pruned. */

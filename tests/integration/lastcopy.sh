@@ -59,4 +59,64 @@ hf verify --decrypt
 exits 0 "and nothing is missing"
 is "$(held disk)" '2 3' "both snapshots are there"
 
+# ---- the state was lost, and what a target holds that is not there is remembered by nobody
+
+repo lost
+must init
+fpr=$(basename "$T"/keys/*.asc .asc)
+mv "$R/far" "$R/far.away"
+fresh
+sum=$(sha256sum <"$tree/large")
+hf backup
+exits 3 "far is down when a snapshot is taken"
+mv "$R/far.away" "$R/far"
+must sync
+fresh
+must backup
+gpgconf --homedir "$R/state/gnupg" --kill all
+rm -rf "$R/state"
+sed -i 's/^\[target far\]/&\nenabled = no/' "$M"
+must init --adopt "$fpr"
+fresh
+must backup
+hf --json prune
+exits 0 "prune while it is away, with a new state"
+is "$(json 'd["gone"] if d["type"] == "prune" else None')" '[]' "what it may have got is not gone"
+sed -i '/^enabled = no/d' "$M"
+must backup
+hf prune
+exits 0 "and when it is back"
+is "$(held far)" '2 3 5 7' "it holds what it held"
+hf restore 2 --to "$work/r1" --target far
+exits 0 "the only copy comes back"
+is "$(sha256sum <"$(restored "$work/r1" tree "$tree")/large")" "$sum" "whole"
+hf verify --decrypt
+exits 0 "and nothing is missing"
+
+# A target that was seen behind, and is away again: what it lacks, it is not asked for.
+repo behind
+must init
+fpr=$(basename "$T"/keys/*.asc .asc)
+must backup
+mv "$R/far" "$R/far.away"
+fresh
+hf backup
+gpgconf --homedir "$R/state/gnupg" --kill all
+rm -rf "$R/state"
+mv "$R/far.away" "$R/far"
+hf init --adopt "$fpr"
+exits 3 "a new state, and a target that is behind"
+mv "$R/far" "$R/far.away"
+fresh
+hf backup
+hf --json prune
+is "$(json 'd["gone"] if d["type"] == "prune" else None')" '[3]' "what a target that was looked at lacks can be gone"
+mv "$R/far.away" "$R/far"
+must backup
+hf prune
+exits 0 "it is brought level without that"
+is "$(held far)" '2 5 7' "and keeps the rest"
+hf verify
+exits 0 "and nothing is missing"
+
 done_testing
