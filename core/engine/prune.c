@@ -25,30 +25,28 @@ static void give_up(struct hf_prune_target *t, const char *why) {
 
 /* ---- decisions ---- */
 
-static int pass_over(struct run *x, const struct hf_manifest_target *m, struct hf_prune_target *t, struct hf_error *err) {
-  uint64_t *seqs = hf_allocn(x->live.n, sizeof *seqs);
-  size_t n = 0;
-  int r = hf_take_excess(x->s, &x->live, m, seqs, &n, err);
-  for (size_t i = 0, k = 0; i < t->n && k < n; i++) {
-    if (t->v[i].seq != seqs[k]) continue;
-    k++;
-    t->v[i].keep = false;
-    hf_list_free(&t->v[i].reasons);
-    hf_list_take(&t->v[i].reasons, hf_asprintf("never was there, and the target takes %s ones only", hf_period_word(m->take)));
-  }
-  free(seqs);
-  return r;
-}
-
+/* What the target never got and does not take is not what its rules are about: were it, they could let go of what is there for the sake of what never comes. */
 static int decide(struct run *x, const struct hf_manifest_target *m, struct hf_prune_target *t, struct hf_error *err) {
+  uint64_t *seqs = hf_allocn(x->live.n, sizeof *seqs);
+  struct hf_retained *v = hf_allocn(x->live.n, sizeof *v);
+  size_t n_seqs = 0, n = 0;
   t->v = hf_allocn(x->live.n, sizeof *t->v);
-  for (size_t i = 0; i < x->live.n; i++) {
-    const struct hf_live_snapshot *v = &x->live.v[i];
-    if (hf_live_at(v, t->name)) t->v[t->n++] = (struct hf_retained){.seq = v->seq, .time = v->time, .label = v->label, .good = &v->good};
+  int r = hf_take_excess(x->s, &x->live, m, seqs, &n_seqs, err);
+  for (size_t i = 0, k = 0; r == 0 && i < x->live.n; i++) {
+    const struct hf_live_snapshot *l = &x->live.v[i];
+    if (!hf_live_at(l, t->name)) continue;
+    t->v[t->n++] = (struct hf_retained){.seq = l->seq, .time = l->time, .label = l->label, .good = &l->good};
+    if (k < n_seqs && seqs[k] == l->seq) k++;
+    else v[n++] = t->v[t->n - 1];
   }
-  hf_retention(t->v, t->n, &m->keep, x->s->manifest->time_zone, hf_wall_clock());
-  int r = pass_over(x, m, t, err);
-  for (size_t i = 0; i < t->n; i++) t->removed += !t->v[i].keep;
+  hf_retention(v, n, &m->keep, x->s->manifest->time_zone, hf_wall_clock());
+  for (size_t i = 0, k = 0; i < t->n; i++) {
+    if (k < n && v[k].seq == t->v[i].seq) t->v[i] = v[k++];
+    else hf_list_take(&t->v[i].reasons, hf_asprintf("never was there, and the target takes %s ones only", hf_period_word(m->take)));
+    t->removed += !t->v[i].keep;
+  }
+  free(v);
+  free(seqs);
   return r;
 }
 

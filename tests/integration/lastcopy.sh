@@ -119,4 +119,37 @@ is "$(held far)" '2 5 7' "and keeps the rest"
 hf verify
 exits 0 "and nothing is missing"
 
+# ---- a target that takes only some from now on: what it does not get does not push out what it has
+
+export FAKETIME_DONT_FAKE_MONOTONIC=1
+# then_ TIME ARGUMENT...: hf at that time.
+then_() {
+  local time=$1
+  shift
+  last="at $time: holdfast $*"
+  faketime "$time" "$HOLDFAST" -c "$M" "$@" >"$work/out" 2>"$work/err" </dev/null
+  rc=$?
+}
+repo takes 'time-zone = UTC'
+sed -i 's/^keep-last = 1$//; s/^\[target far\]/&\nkeep-last = 1/' "$M"
+then_ '2026-12-01 10:00' init
+fresh
+then_ '2026-12-01 12:00' backup
+exits 0 "a snapshot at both"
+mv "$R/far" "$R/far.away"
+for day in 02 03 04; do
+  fresh
+  then_ "2026-12-$day 12:00" backup
+done
+mv "$R/far.away" "$R/far"
+sed -i 's/^\[target far\]/&\ntake = monthly/' "$M"
+then_ '2026-12-05 12:00' prune
+exits 3 "far takes only the first of a month from now on, and is behind"
+then_ '2026-12-05 13:00' backup
+exits 0 "it is brought level"
+then_ '2026-12-05 14:00' prune
+exits 0 "prune"
+is "$(held far)" 2 "it still has the one that it had"
+hf restore latest --to "$work/r2" --target far
+exits 0 "which comes back"
 done_testing
