@@ -288,11 +288,20 @@ static bool is_unknown(const struct hf_session *s, const char *name) {
   return true;
 }
 
+/* The newest snapshot that the target held when it was taken. */
+static uint64_t last_held(const struct hf_live *l, const char *target) {
+  for (size_t i = l->n; i > 0; i--) {
+    if (hf_list_has(&l->v[i - 1].held, target)) return l->v[i - 1].seq;
+  }
+  return 0;
+}
+
 /* What a target has to hold and got so far: what it gets later is new packs. */
 static int needs_of(struct work *w, const char *target, struct hf_needs *out, struct hf_error *err) {
   uint64_t head = 0;
   int r = hf_session_head_of(w->s, target, &head, err);
-  if (head == 0 && is_unknown(w->s, target)) head = UINT64_MAX;
+  if (head == 0 && !hf_manifest_find_target(w->s->manifest, target)) head = last_held(w->live, target);
+  else if (head == 0 && is_unknown(w->s, target)) head = UINT64_MAX;
   if (r == 0) r = hf_needs_open(w->s, out, err);
   if (r < 0) return r;
   for (size_t i = 0; r == 0 && i < w->live->n && w->live->v[i].seq <= head; i++) {
@@ -306,22 +315,38 @@ static int needs_of(struct work *w, const char *target, struct hf_needs *out, st
   return r;
 }
 
-/* What a target has to hold that cannot be given others now stays as it is. */
+static void leave(struct work *w, const struct hf_needs *needs) {
+  for (size_t k = 0; k < w->n_packs; k++) {
+    if (!w->packs[k].take || !hf_needs_pack(needs, w->packs[k].row)) continue;
+    w->packs[k].take = false;
+    w->out->waiting++;
+  }
+}
+
+/* What a target has to hold that cannot be given others now stays as it is. So does what one held that is not in the manifest any more, and may be again one day. */
 static int leave_for_others(struct work *w, struct hf_error *err) {
   const struct hf_manifest *m = w->s->manifest;
+  struct hf_list names = HF_LIST_INIT;
+  int r = 0;
   for (size_t i = 0; i < m->n_targets; i++) {
-    struct hf_needs needs;
-    if (usable(w->s, m->targets[i].name) >= 0) continue;
-    int r = needs_of(w, m->targets[i].name, &needs, err);
-    if (r < 0) return r;
-    for (size_t k = 0; k < w->n_packs; k++) {
-      if (!w->packs[k].take || !hf_needs_pack(&needs, w->packs[k].row)) continue;
-      w->packs[k].take = false;
-      w->out->waiting++;
+    if (usable(w->s, m->targets[i].name) < 0) hf_list_add(&names, m->targets[i].name);
+  }
+  for (size_t i = 0; i < w->live->n; i++) {
+    const struct hf_live_snapshot *v = &w->live->v[i];
+    for (size_t k = 0; k < v->held.n; k++) {
+      const char *name = v->held.v[k];
+      if (hf_live_at(v, name) && !hf_manifest_find_target(m, name) && !hf_list_has(&names, name)) hf_list_add(&names, name);
     }
+  }
+  for (size_t i = 0; r == 0 && i < names.n; i++) {
+    struct hf_needs needs;
+    r = needs_of(w, names.v[i], &needs, err);
+    if (r < 0) break;
+    leave(w, &needs);
     hf_needs_free(&needs);
   }
-  return 0;
+  hf_list_free(&names);
+  return r;
 }
 
 /* What would be repacked together. */
@@ -548,6 +573,8 @@ static int repack(struct work *w, struct hf_error *err) {
   struct hf_target **v = hf_allocn(s->n_targets, sizeof *v);
   int r = hf_session_all_recipients(s, &all, err);
   if (r == 0) r = takers(w, v, &n, err);
+  /* Once more: a target may have dropped out since, by what was done for the source before. */
+  if (r == 0) r = leave_for_others(w, err);
   if (r == 0) r = hf_state_open_temporary(&w->state, err);
   struct hf_store_options so = {.state = w->state,
                                 .gpg = s->host,
