@@ -156,7 +156,7 @@ int hf_settle(struct hf_session *s, const struct hf_live *live, struct hf_error 
   if (r < 0) return r;
   struct rows dead = {.needs = &needs};
   r = hf_state_packs_each(s->state, add_dead, &dead, err);
-  for (size_t i = 0; r == 0 && i < dead.n; i++) r = hf_state_pack_forget(s->state, dead.v[i], err);
+  for (size_t i = 0; r == 0 && i < dead.n; i++) r = hf_state_pack_drop(s->state, dead.v[i], err);
   free(dead.v);
   for (int64_t row = 1; r == 0 && row <= needs.max_index; row++) {
     if (!hf_needs_index(&needs, row) && hf_state_index_get(s->state, row, &d, &packs, NULL) == 0) r = hf_state_index_forget(s->state, row, err);
@@ -169,23 +169,50 @@ int hf_settle(struct hf_session *s, const struct hf_live *live, struct hf_error 
   return r == 0 ? hf_state_commit(s->state, err) : r;
 }
 
+/* An index that is only where nobody can look now: what is in it may be stored again, and is no reason not to back up. */
+static void missed(void *ctx, uint64_t seq HF_UNUSED, const struct hf_error *why) {
+  bool *gap = ctx;
+  hf_log(*gap ? HF_LOG_INFO : HF_LOG_WARNING, "%s; what that snapshot holds is not known for now, and may be stored again", why->msg);
+  *gap = true;
+}
+
+/* Snapshots that others took, or this host before its state was lost or put back: what they hold need not be stored again. Of this host's own, all is known. */
+static int learn_indexes(struct hf_session *s, const struct hf_live *live, int64_t after, bool *gap, struct hf_error *err) {
+  int r = 0;
+  for (size_t i = 0; r == 0 && i < live->n; i++) {
+    struct hf_record *rec = NULL;
+    struct hf_error e = {0};
+    if ((int64_t)live->v[i].seq <= after || !hf_live_anywhere(s, &live->v[i])) continue;
+    r = hf_session_record(s, live->v[i].seq, &rec, NULL, &e);
+    if (r == 0) r = hf_session_load_indexes(s, rec, &e);
+    hf_record_free(rec);
+    if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "%s", e.msg);
+    if (r < 0) missed(gap, live->v[i].seq, &e);
+    r = 0;
+  }
+  return r;
+}
+
 int hf_settle_rest(struct hf_session *s, struct hf_error *err) {
   int64_t settled = 0;
-  bool pruned = false;
+  bool pruned = false, any = false, gap = false;
   int r = get_number(s, SETTLED, 0, &settled, err);
   for (uint64_t seq = (uint64_t)HF_MAX(settled, 0) + 1; r == 0 && seq <= s->head && !pruned; seq++) {
     struct hf_record *rec = NULL;
     if (hf_session_record(s, seq, &rec, NULL, NULL) < 0) continue;
     pruned = rec->type == HF_RECORD_PRUNE;
+    any |= rec->type == HF_RECORD_SNAPSHOT;
     hf_record_free(rec);
   }
   if (r < 0) return r;
-  if (!pruned) return set_number(s, SETTLED, (int64_t)s->head, err);
-  struct hf_live live;
-  r = hf_live_load(s, &live, err);
+  struct hf_live live = {NULL, 0};
+  if (pruned || any) r = hf_live_load(s, &live, err);
   if (r < 0) return r;
-  r = hf_live_load_indexes(s, &live, NULL, NULL, NULL, err);
-  if (r == 0) r = hf_settle(s, &live, err);
+  if (pruned) r = hf_live_load_indexes(s, &live, NULL, missed, &gap, err);
+  else r = learn_indexes(s, &live, settled, &gap, err);
+  if (r == 0 && pruned) r = hf_settle(s, &live, err);
+  /* With a gap it is looked for again by the next run. */
+  if (r == 0) r = set_number(s, SETTLED, gap ? settled : (int64_t)s->head, err);
   hf_live_free(&live);
   return r;
 }

@@ -94,15 +94,19 @@ int hf_state_index_pack(struct hf_state *s, int64_t index_row, uint64_t ordinal,
   return one_pack(s, st, out, err);
 }
 
-int hf_state_pack_forget(struct hf_state *s, int64_t row, struct hf_error *err) {
+static int forget_by(struct hf_state *s, enum hf_stmt how, int64_t row, struct hf_error *err) {
   sqlite3_stmt *st = hf_state_stmt(s, ST_CHUNKS_FORGET);
   sqlite3_bind_int64(st, 1, row);
   int r = hf_state_run(s, st, "forget chunks", err);
   if (r < 0) return r;
-  st = hf_state_stmt(s, ST_PACK_FORGET);
+  st = hf_state_stmt(s, how);
   sqlite3_bind_int64(st, 1, row);
   return hf_state_run(s, st, "forget pack", err);
 }
+
+int hf_state_pack_forget(struct hf_state *s, int64_t row, struct hf_error *err) { return forget_by(s, ST_PACK_FORGET, row, err); }
+
+int hf_state_pack_drop(struct hf_state *s, int64_t row, struct hf_error *err) { return forget_by(s, ST_PACK_DROP, row, err); }
 
 static int each_pack(struct hf_state *s, sqlite3_stmt *st, int (*fn)(void *, const struct hf_state_pack *, struct hf_error *), void *ctx, struct hf_error *err) {
   int r = 0, rc;

@@ -37,6 +37,7 @@ static const char *const sql[ST_COUNT] = {
     [ST_PACK_GET] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE id=?1",
     [ST_PACK_FIND] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE digest=?1",
     [ST_PACK_FORGET] = "UPDATE packs SET digest=NULL WHERE id=?1",
+    [ST_PACK_DROP] = "DELETE FROM packs WHERE id=?1",
     [ST_CHUNKS_FORGET] = "DELETE FROM chunks WHERE pack=?1",
     [ST_PACKS_EACH] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE digest IS NOT NULL ORDER BY id",
     [ST_PACKS_OF] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE digest IS NOT NULL AND audience=?1 ORDER BY id",

@@ -50,8 +50,10 @@ int hf_state_chunk_find(struct hf_state *s, const struct hf_digest *id, struct h
 int hf_state_chunk_add(struct hf_state *s, const struct hf_digest *id, int64_t pack, uint32_t offset, uint32_t length, struct hf_error *err);
 int hf_state_pack_get(struct hf_state *s, int64_t row, struct hf_state_pack *out, struct hf_error *err); /* NOT_FOUND */
 int hf_state_pack_find(struct hf_state *s, const struct hf_digest *d, struct hf_state_pack *out, struct hf_error *err); /* 1, 0, negative */
-/* Forget a pack and its chunks: it is not where it should be, or nothing needs it any more. Its index stays known, and that it had this pack, which is not learnt from there again. */
+/* Forget a pack and its chunks: it is not where it should be. Its index stays known, and that it had this pack, which is not learnt from there again. */
 int hf_state_pack_forget(struct hf_state *s, int64_t row, struct hf_error *err);
+/* The same of one that nothing needs any more. When a snapshot does after all, since its target is in the manifest again, it is learnt from its index anew. */
+int hf_state_pack_drop(struct hf_state *s, int64_t row, struct hf_error *err);
 int hf_state_packs_each(struct hf_state *s, int (*fn)(void *ctx, const struct hf_state_pack *p, struct hf_error *err), void *ctx, struct hf_error *err);
 /* Those of one audience. */
 int hf_state_packs_of(struct hf_state *s, const char *audience, int (*fn)(void *ctx, const struct hf_state_pack *p, struct hf_error *err), void *ctx, struct hf_error *err);

@@ -119,6 +119,114 @@ is "$(held far)" '2 5 7' "and keeps the rest"
 hf verify
 exits 0 "and nothing is missing"
 
+# ---- a new state: what is stored is not stored again, and what cannot be looked at now is no reason not to back up
+
+repo again
+must init
+fpr=$(basename "$T"/keys/*.asc .asc)
+fresh
+must backup
+gpgconf --homedir "$R/state/gnupg" --kill all
+rm -rf "$R/state"
+must init --adopt "$fpr"
+hf --json backup
+exits 0 "a backup with a new state"
+is "$(json 'sum(x["bytes_new"] for x in d["sources"]) if d.get("sources") else None')" 0 "stores nothing a second time"
+new_repo alone <<END
+[source dump]
+plugin = exec
+command = head -c 300000 /dev/urandom
+restore-command = cat
+stream = dump
+END
+sed -i 's/^\[target disk\]/&\nkeep-last = 1/' "$M"
+printf '[target far]\nplugin = local\npath = %s\nfsync = none\n' "$R/far" >>"$M"
+must init
+fpr=$(basename "$T"/keys/*.asc .asc)
+must backup
+must backup
+must prune
+is "$(objects indexes)" 1 "the index of a snapshot is only at a target that is not there"
+gpgconf --homedir "$R/state/gnupg" --kill all
+rm -rf "$R/state"
+sed -i 's/^\[target far\]/&\nenabled = no/' "$M"
+must init --adopt "$fpr"
+hf backup
+exits 0 "a backup with a new state, meanwhile"
+says 'what that snapshot holds is not known for now' "says what it does not know"
+hf prune
+exits 1 "prune waits"
+sed -i '/^enabled = no/d' "$M"
+must backup
+hf prune
+exits 0 "until it is back"
+hf verify --decrypt
+exits 0 "and nothing is missing"
+
+# ---- a target that is taken out of the manifest for a while: what it holds is not compacted away, and is known again
+
+repo removed
+cp "$M" "$work/with.ini"
+sed '/^\[target far\]/,$d' "$M" >"$work/without.ini"
+must init
+large() { for i in "$@"; do head -c 2500000 /dev/urandom >"$tree/file.$i"; done; }
+large $(seq 10 26)
+must backup
+(cd "$tree" && sha256sum -- *) >"$work/sum"
+large $(seq 11 25)
+must backup
+cp "$work/without.ini" "$M"
+must prune
+hf --json prune --compact=90
+exits 0 "compaction while it is not in the manifest"
+is "$(json '"%d %d" % (d["packs"], d["waiting"] > 0) if d["type"] == "compact" else None')" '0 1' "leaves what it holds"
+must backup
+cp "$work/with.ini" "$M"
+must backup
+must prune
+hf restore 2 --to "$work/r3" --target far
+exits 0 "when it is there again, it gives what only it has"
+ok "whole" sh -c "cd '$(restored "$work/r3" tree "$tree")' && sha256sum -c --quiet --strict '$work/sum'"
+hf verify --decrypt
+exits 0 "and nothing is missing"
+
+# ---- a target that drops out of a compaction keeps what it has, for the sources that come behind
+
+mkdir "$work/a" "$work/b"
+new_repo drops <<END
+[source a]
+plugin = files
+path = $work/a
+[source b]
+plugin = files
+path = $work/b
+END
+sed -i 's/^\[target disk\]/&\nkeep-last = 1/' "$M"
+printf '[target far]\nplugin = flaky\nretries = 0\npath = %s\nfsync = none\nkeep-last = 2\n' "$R/far" >>"$M"
+both() { for i in "$@"; do head -c 2500000 /dev/urandom >"$work/a/file.$i" && head -c 2500000 /dev/urandom >"$work/b/file.$i"; done; }
+must init
+both $(seq 10 26)
+must backup
+both $(seq 11 25)
+must backup
+both 27
+must backup
+must prune
+FLAKY='p 4 1 -1' hf --json prune --compact=90
+exits 3 "far fails when the record of the first source is written"
+is "$(json '"%d %d" % (d["packs"], d["waiting"]) if d["type"] == "compact" else None')" '2 2' "the packs of the second wait for it"
+mv "$R/far" "$R/far.away"
+both $(seq 10 27)
+hf backup
+both 27
+hf backup
+hf prune
+mv "$R/far.away" "$R/far"
+hf sync
+exits 0 "it is brought level, when disk has long let go of them"
+hf verify --read
+exits 0 "and nothing is missing"
+
 # ---- a target that takes only some from now on: what it does not get does not push out what it has
 
 export FAKETIME_DONT_FAKE_MONOTONIC=1
