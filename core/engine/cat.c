@@ -204,7 +204,7 @@ static int cat_found(struct hf_reading *rd, const struct hf_mapped *recipe, cons
   HF_CLEANUP(hf_closep) int fd = hf_reading_temp(rd, err);
   if (fd < 0) return fd;
   int r = hf_reading_ready(rd, err);
-  if (r == 0) r = hf_plan_new(rd->s->state, &plan, err);
+  if (r == 0) r = hf_reading_plan(rd, &plan, err);
   if (r == 0) r = look(recipe, path, n, plan, &f, err);
   if (r == 0) r = hf_reading_execute(rd, plan, write_piece, &fd, &lost, err);
   hf_plan_free(plan);

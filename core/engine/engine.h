@@ -74,6 +74,8 @@ void hf_mapped_free(struct hf_mapped *m);
 int hf_reading_assemble(struct hf_reading *rd, const struct hf_mapped *recipe, int fd, uint64_t *lost, struct hf_error *err);
 /* An unlinked temporary file in the state folder. */
 int hf_reading_temp(struct hf_reading *rd, struct hf_error *err);
+/* A plan for what is in the packs of this reading's snapshot; hf_plan_free, also when it fails. */
+int hf_reading_plan(struct hf_reading *rd, struct hf_plan **out, struct hf_error *err);
 /* Run a plan with this reading's keys and targets. */
 int hf_reading_execute(struct hf_reading *rd, struct hf_plan *plan, int (*sink)(void *ctx, const struct hf_piece *piece, const void *p, struct hf_error *err), void *ctx, uint64_t *lost,
                        struct hf_error *err);

@@ -21,6 +21,12 @@ static void add_small(struct hf_needs *n, const char *key) {
   if (!hf_list_has(&n->small, key)) hf_list_add(&n->small, key);
 }
 
+void hf_needs_open_packs(struct hf_session *s, struct hf_needs *out) {
+  *out = (struct hf_needs){.s = s, .max_pack = hf_state_pack_max(s->state), .max_index = hf_state_index_max(s->state)};
+  out->packs = hf_alloc((size_t)out->max_pack / 8 + 1);
+  out->indexes = hf_alloc((size_t)out->max_index / 8 + 1);
+}
+
 int hf_needs_open(struct hf_session *s, struct hf_needs *out, struct hf_error *err) {
   static const char *const texts[] = {"README.txt", "recover.sh", "repository.ini"};
   static const struct hf_digest none;

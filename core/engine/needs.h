@@ -22,6 +22,8 @@ struct hf_needs {
 
 /* Nothing so far but what every target has: the texts, and the keys and secrets that the chain names. */
 int hf_needs_open(struct hf_session *s, struct hf_needs *out, struct hf_error *err);
+/* For packs and indexes alone. */
+void hf_needs_open_packs(struct hf_session *s, struct hf_needs *out);
 void hf_needs_free(struct hf_needs *n);
 /* What one snapshot refers to. */
 int hf_needs_add(struct hf_needs *n, const struct hf_record *rec, struct hf_error *err);

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/needs.h"
 
 const struct hf_record_source *hf_record_find_source(const struct hf_record *r, const char *name) {
   for (size_t i = 0; i < r->n_sources; i++) {
@@ -37,6 +38,30 @@ int hf_reading_ready(struct hf_reading *rd, struct hf_error *err) {
   }
   rd->gpg = gpg;
   return 0;
+}
+
+static bool refers(void *ctx, int64_t row) { return hf_needs_pack(ctx, row); }
+
+/* The packs that the snapshot refers to, kept for the next plan of the same one. */
+static int packs_of(struct hf_session *s, const struct hf_record *rec, struct hf_error *err) {
+  if (s->reading && s->reading_seq == rec->seq && s->reading->max_pack == hf_state_pack_max(s->state)) return 0;
+  if (!s->reading) s->reading = hf_alloc(sizeof *s->reading);
+  hf_needs_free(s->reading);
+  hf_needs_open_packs(s, s->reading);
+  s->reading_seq = rec->seq;
+  int r = hf_needs_add(s->reading, rec, err);
+  if (r < 0) s->reading_seq = 0;
+  return r;
+}
+
+int hf_reading_plan(struct hf_reading *rd, struct hf_plan **out, struct hf_error *err) {
+  int r = hf_reading_ready(rd, err);
+  if (r == 0) r = hf_plan_new(rd->s->state, out, err);
+  if (r < 0 || (r = hf_state_has_copies(rd->s->state, err)) <= 0) return r;
+  /* The target that is read need not have the others: they were stored for snapshots that it has let go of, or never took. */
+  r = packs_of(rd->s, rd->rec, err);
+  if (r == 0) hf_plan_prefer(*out, refers, rd->s->reading);
+  return r;
 }
 
 int hf_reading_temp(struct hf_reading *rd, struct hf_error *err) {
@@ -115,7 +140,7 @@ static int fetch_recipe(struct hf_reading *rd, const struct hf_record_stream *st
   if (r < 0) return r;
   HF_CLEANUP(hf_closep) int fd = hf_reading_temp(rd, err);
   if (fd < 0) return fd;
-  r = hf_plan_new(rd->s->state, &plan, err);
+  r = hf_reading_plan(rd, &plan, err);
   uint64_t at = 0, lost = 0;
   for (size_t i = 0; r == 0 && i < st->n_recipe; i++) {
     struct hf_state_chunk c = {0};
@@ -158,7 +183,7 @@ int hf_reading_assemble(struct hf_reading *rd, const struct hf_mapped *recipe, i
   uint64_t at = 0;
   int r = hf_reading_ready(rd, err);
   if (r == 0) r = hf_recipe_open(&rr, recipe->p, recipe->n, err);
-  if (r == 0) r = hf_plan_new(rd->s->state, &plan, err);
+  if (r == 0) r = hf_reading_plan(rd, &plan, err);
   int t = 0;
   while (r == 0 && (t = hf_recipe_next(&rr, &piece.slice, &e, err)) > 0) {
     if (t != HF_RL_SLICE) continue;

@@ -292,7 +292,7 @@ static int sparse_entry(void *ctx, const struct hf_slice *head, const struct hf_
   struct sparse *sp = ctx;
   int r = sparse_end(sp, err);
   if (r < 0 || !is_sparse(e) || !is_wanted(sp->t, e, path, n)) return r;
-  r = hf_plan_new(sp->t->rd->s->state, &sp->plan, err);
+  r = hf_reading_plan(sp->t->rd, &sp->plan, err);
   if (r < 0) return r;
   sp->fd = hf_reading_temp(sp->t->rd, err);
   if (sp->fd < 0) return sp->fd;
@@ -417,7 +417,7 @@ int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, co
   struct hf_extract_options xo = {.root = root, .replace = replace, .verify = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
   if (!o->patterns || o->patterns->n == 0) xo.map = NULL;
   if (r == 0) r = hf_extract_open(&xo, &t.x, err);
-  if (r == 0) r = hf_plan_new(rd->s->state, &plan, err);
+  if (r == 0) r = hf_reading_plan(rd, &plan, err);
   if (r == 0) r = restore(&t, &recipe, plan, err);
   hf_plan_free(plan);
   hf_extract_free(t.x);

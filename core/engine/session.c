@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "engine/compacted.h"
+#include "engine/needs.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -132,6 +133,8 @@ void hf_session_close(struct hf_session *s) {
   free(s->chains);
   hf_fetching_free(s->fetching);
   hf_compactions_free(s->compactions);
+  if (s->reading) hf_needs_free(s->reading);
+  free(s->reading);
   hf_gpg_close(s->host);
   hf_gpg_close(s->caller);
   hf_state_close(s->state);

@@ -57,6 +57,8 @@ struct hf_session {
   struct hf_secret secret;
   uint64_t head;            /* after hf_session_chain: last sequence number */
   struct hf_compactions *compactions; /* compacted.h */
+  struct hf_needs *reading; /* packs of the snapshot that is read (read.c), or NULL */
+  uint64_t reading_seq;
   struct hf_issue *issues;
   size_t n_issues;
 };

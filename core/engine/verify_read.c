@@ -98,6 +98,8 @@ static int one_audience(struct all *a, struct hf_error *err) {
   return r;
 }
 
+static bool is_needed(void *ctx, int64_t row) { return hf_verify_needs(ctx, row); }
+
 /* Is every chunk that the recipe names known, and in a pack that the snapshot's record refers to? The parser itself checks form, order and sums. */
 static int walk_recipe(struct all *a, const struct hf_record *rec, const struct hf_record_source *src, const struct hf_record_stream *st, struct hf_error *err) {
   struct hf_reading rd;
@@ -120,7 +122,7 @@ static int walk_recipe(struct all *a, const struct hf_record *rec, const struct 
     struct hf_state_chunk c;
     struct hf_state_pack p;
     if (t != HF_RL_SLICE) continue;
-    int k = hf_state_chunk_find(a->v->s->state, &s.id, &c, err);
+    int k = hf_state_chunk_find_in(a->v->s->state, &s.id, is_needed, a->v, &c, err);
     if (k < 0) {
       hf_mapped_free(&recipe);
       return k;

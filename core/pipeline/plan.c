@@ -13,6 +13,8 @@ struct hf_plan {
   sqlite3 *db;
   sqlite3_stmt *add, *lose, *is_lost;
   uint64_t lost;
+  bool (*in)(void *ctx, int64_t pack); /* hf_plan_prefer */
+  void *in_ctx;
 };
 
 static int fail(struct hf_plan *p, struct hf_error *err) {
@@ -66,10 +68,15 @@ bool hf_plan_is_lost(struct hf_plan *p, const struct hf_digest *id) {
   return yes;
 }
 
+void hf_plan_prefer(struct hf_plan *p, bool (*in)(void *ctx, int64_t pack), void *ctx) {
+  p->in = in;
+  p->in_ctx = ctx;
+}
+
 int hf_plan_add(struct hf_plan *p, const struct hf_piece *piece, struct hf_error *err) {
   struct hf_state_chunk c;
   const struct hf_slice *s = &piece->slice;
-  int r = hf_state_chunk_find(p->state, &s->id, &c, err);
+  int r = p->in ? hf_state_chunk_find_in(p->state, &s->id, p->in, p->in_ctx, &c, err) : hf_state_chunk_find(p->state, &s->id, &c, err);
   if (r < 0) return r;
   if (r == 0 || c.length != s->chunk_len) return lose(p, &s->id, err);
   sqlite3_stmt *st = p->add;

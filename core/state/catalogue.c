@@ -71,7 +71,38 @@ int hf_state_chunk_add(struct hf_state *s, const struct hf_digest *id, int64_t p
   sqlite3_bind_int64(st, 2, pack);
   sqlite3_bind_int64(st, 3, offset);
   sqlite3_bind_int64(st, 4, length);
-  return hf_state_run(s, st, "add chunk", err);
+  int r = hf_state_run(s, st, "add chunk", err);
+  if (r < 0 || sqlite3_changes(s->db) > 0) return r;
+  st = hf_state_stmt(s, ST_COPY_ADD);
+  hf_state_bind_digest(st, 1, id);
+  sqlite3_bind_int64(st, 2, pack);
+  sqlite3_bind_int64(st, 3, offset);
+  sqlite3_bind_int64(st, 4, length);
+  return hf_state_run(s, st, "add copy of a chunk", err);
+}
+
+int hf_state_chunk_find_in(struct hf_state *s, const struct hf_digest *id, bool (*in)(void *ctx, int64_t pack), void *ctx, struct hf_state_chunk *out, struct hf_error *err) {
+  int r = hf_state_chunk_find(s, id, out, err), rc;
+  if (r <= 0 || in(ctx, out->pack)) return r;
+  sqlite3_stmt *st = hf_state_stmt(s, ST_COPIES_OF);
+  hf_state_bind_digest(st, 1, id);
+  while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+    int64_t pack = sqlite3_column_int64(st, 0);
+    if (!in(ctx, pack)) continue;
+    *out = (struct hf_state_chunk){.pack = pack, .offset = (uint32_t)sqlite3_column_int64(st, 1), .length = (uint32_t)sqlite3_column_int64(st, 2)};
+    break;
+  }
+  if (rc != SQLITE_ROW && rc != SQLITE_DONE) r = hf_state_fail(s, "find copies of a chunk", err);
+  sqlite3_reset(st);
+  return r;
+}
+
+int hf_state_has_copies(struct hf_state *s, struct hf_error *err) {
+  sqlite3_stmt *st = hf_state_stmt(s, ST_COPY_ANY);
+  int rc = sqlite3_step(st);
+  int r = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : hf_state_fail(s, "find copies", err);
+  sqlite3_reset(st);
+  return r;
 }
 
 int hf_state_pack_get(struct hf_state *s, int64_t row, struct hf_state_pack *out, struct hf_error *err) {
@@ -94,14 +125,17 @@ int hf_state_index_pack(struct hf_state *s, int64_t index_row, uint64_t ordinal,
   return one_pack(s, st, out, err);
 }
 
+/* What other packs have of its chunks is there from now on. */
 static int forget_by(struct hf_state *s, enum hf_stmt how, int64_t row, struct hf_error *err) {
-  sqlite3_stmt *st = hf_state_stmt(s, ST_CHUNKS_FORGET);
-  sqlite3_bind_int64(st, 1, row);
-  int r = hf_state_run(s, st, "forget chunks", err);
-  if (r < 0) return r;
-  st = hf_state_stmt(s, how);
-  sqlite3_bind_int64(st, 1, row);
-  return hf_state_run(s, st, "forget pack", err);
+  const struct { enum hf_stmt which; const char *what; } steps[] = {
+      {ST_COPIES_FORGET, "forget copies"}, {ST_COPIES_TAKE, "take copies"}, {ST_CHUNKS_FORGET, "forget chunks"}, {how, "forget pack"}};
+  int r = 0;
+  for (size_t i = 0; r == 0 && i < HF_NELEM(steps); i++) {
+    sqlite3_stmt *st = hf_state_stmt(s, steps[i].which);
+    sqlite3_bind_int64(st, 1, row);
+    r = hf_state_run(s, st, steps[i].what, err);
+  }
+  return r;
 }
 
 int hf_state_pack_forget(struct hf_state *s, int64_t row, struct hf_error *err) { return forget_by(s, ST_PACK_FORGET, row, err); }

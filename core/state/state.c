@@ -10,8 +10,8 @@
 #include "base/io.h"
 #include "state/state_impl.h"
 
-/* 2: kept */
-#define SCHEMA_VERSION 2
+/* 2: kept; 3: copies */
+#define SCHEMA_VERSION 3
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -21,6 +21,8 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS packs_idx ON packs(idx, ordinal);"
     "CREATE TABLE IF NOT EXISTS chunks(id BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS chunks_pack ON chunks(pack, offset);"
+    "CREATE TABLE IF NOT EXISTS copies(id BLOB NOT NULL, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, PRIMARY KEY(id, pack)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS copies_pack ON copies(pack);"
     "CREATE TABLE IF NOT EXISTS records(seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, json BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS recipes(source TEXT NOT NULL, stream TEXT NOT NULL, audience TEXT NOT NULL, file TEXT NOT NULL, sha256 BLOB NOT NULL, snapshot INTEGER NOT NULL,"
     " PRIMARY KEY(source, stream)) WITHOUT ROWID;"
@@ -34,6 +36,11 @@ static const char *const sql[ST_COUNT] = {
     [ST_PACK_INDEXED] = "UPDATE packs SET idx=?2, ordinal=?3 WHERE id=?1",
     [ST_CHUNK_FIND] = "SELECT pack,offset,length FROM chunks WHERE id=?1",
     [ST_CHUNK_ADD] = "INSERT OR IGNORE INTO chunks(id,pack,offset,length) VALUES(?1,?2,?3,?4)",
+    [ST_COPY_ADD] = "INSERT OR IGNORE INTO copies(id,pack,offset,length) SELECT ?1,?2,?3,?4 WHERE NOT EXISTS(SELECT 1 FROM chunks WHERE id=?1 AND pack=?2)",
+    [ST_COPY_ANY] = "SELECT 1 FROM copies LIMIT 1",
+    [ST_COPIES_OF] = "SELECT pack,offset,length FROM copies WHERE id=?1",
+    [ST_COPIES_FORGET] = "DELETE FROM copies WHERE pack=?1",
+    [ST_COPIES_TAKE] = "INSERT OR REPLACE INTO chunks(id,pack,offset,length) SELECT c.id,c.pack,c.offset,c.length FROM chunks k JOIN copies c ON c.id=k.id WHERE k.pack=?1",
     [ST_PACK_GET] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE id=?1",
     [ST_PACK_FIND] = "SELECT id,digest,stored,raw,kind,idx,ordinal FROM packs WHERE digest=?1",
     [ST_PACK_FORGET] = "UPDATE packs SET digest=NULL WHERE id=?1",

@@ -47,6 +47,11 @@ int hf_state_pack_sealed(struct hf_state *s, int64_t row, const struct hf_digest
 int hf_state_pack_indexed(struct hf_state *s, int64_t row, int64_t index_row, uint64_t ordinal, struct hf_error *err);
 /* 1 found, 0 unknown, negative on error. out may be NULL. */
 int hf_state_chunk_find(struct hf_state *s, const struct hf_digest *id, struct hf_state_chunk *out, struct hf_error *err);
+/* The same; of a chunk that several packs have, one in a pack that in says yes to, where there is such. */
+int hf_state_chunk_find_in(struct hf_state *s, const struct hf_digest *id, bool (*in)(void *ctx, int64_t pack), void *ctx, struct hf_state_chunk *out, struct hf_error *err);
+/* Are there chunks that several packs have? 1, 0, negative. They come of a run that did not know of an index, or of a pack that was thought to be lost. */
+int hf_state_has_copies(struct hf_state *s, struct hf_error *err);
+/* Where the chunk is known already, this is remembered as a copy: it takes its place when that pack is forgotten. */
 int hf_state_chunk_add(struct hf_state *s, const struct hf_digest *id, int64_t pack, uint32_t offset, uint32_t length, struct hf_error *err);
 int hf_state_pack_get(struct hf_state *s, int64_t row, struct hf_state_pack *out, struct hf_error *err); /* NOT_FOUND */
 int hf_state_pack_find(struct hf_state *s, const struct hf_digest *d, struct hf_state_pack *out, struct hf_error *err); /* 1, 0, negative */

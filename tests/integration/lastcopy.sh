@@ -163,6 +163,52 @@ exits 0 "until it is back"
 hf verify --decrypt
 exits 0 "and nothing is missing"
 
+# ---- the same data in two packs: the one that is forgotten does not take the other with it
+
+new_repo twice <<END
+[source dump]
+plugin = exec
+command = cat $work/data
+restore-command = cat
+stream = dump
+END
+sed -i 's/^\[target disk\]/&\nkeep-last = 1\nkeep-labelled = no/' "$M"
+printf '[target far]\nplugin = local\npath = %s\nfsync = none\nkeep-last = 1\n' "$R/far" >>"$M"
+data() { head -c 300000 /dev/urandom >"$work/data"; }
+must init
+fpr=$(basename "$T"/keys/*.asc .asc)
+data
+cp "$work/data" "$work/data.first"
+must backup --label first
+data
+must backup
+must prune
+gpgconf --homedir "$R/state/gnupg" --kill all
+rm -rf "$R/state"
+sed -i 's/^\[target far\]/&\nenabled = no/' "$M"
+must init --adopt "$fpr"
+cp "$work/data.first" "$work/data"
+must backup
+sed -i '/^enabled = no/d' "$M"
+hf sync
+mv "$R/disk" "$R/disk.away"
+rm "$R/far/testhost/packs"/*/"$(cd "$R/disk.away/testhost/packs" && find . -type f -size +200k -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2)"
+hf restore 2 --to "$work/r4" --target far
+exits 0 "the pack that the snapshot refers to is read, and not the other"
+ok "whole" cmp "$work/data.first" "$(find "$work/r4" -type f)"
+mv "$R/disk.away" "$R/disk"
+must sync
+data
+must backup
+must prune
+is "$(held far)" '2 7' "the snapshot with the second pack is gone"
+hf verify --decrypt
+exits 0 "nothing is missing"
+rm -rf "$work/r4"
+hf restore 2 --to "$work/r4"
+exits 0 "and the first comes back"
+ok "whole" cmp "$work/data.first" "$(find "$work/r4" -type f)"
+
 # ---- a target that is taken out of the manifest for a while: what it holds is not compacted away, and is known again
 
 repo removed

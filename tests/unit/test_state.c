@@ -78,6 +78,8 @@ static int count_chunk(void *ctx, const struct hf_digest *id, uint32_t offset, u
   return 0;
 }
 
+static bool is_pack(void *ctx, int64_t row) { return row == *(int64_t *)ctx; }
+
 static void catalogue(void **state) {
   (void)state;
   struct hf_error e = {0};
@@ -133,8 +135,24 @@ static void catalogue(void **state) {
   assert_int_equal(hf_state_pack_get(s, 99, &p, &e), HOLDFAST_E_NOT_FOUND);
   assert_int_equal(hf_state_index_max(s), irow);
   assert_int_equal(hf_state_pack_max(s), row);
+  /* Another pack has them, too. */
+  int64_t other = row + 7;
+  assert_int_equal(hf_state_has_copies(s, &e), 1);
+  assert_int_equal(hf_state_chunk_find_in(s, &third, is_pack, &row, &c, &e), 1);
+  assert_int_equal(c.pack, row);
+  assert_int_equal(hf_state_chunk_find_in(s, &third, is_pack, &other, &c, &e), 1);
+  assert_int_equal(c.pack, other);
+  assert_int_equal(c.offset, 1);
+  int64_t none = 0;
+  assert_int_equal(hf_state_chunk_find_in(s, &third, is_pack, &none, &c, &e), 1);
+  assert_int_equal(c.pack, row);
   assert_int_equal(hf_state_pack_forget(s, row, &e), 0);
+  assert_int_equal(hf_state_chunk_find(s, &third, &c, &e), 1);
+  assert_int_equal(c.pack, other);
+  assert_int_equal(c.length, 1);
+  assert_int_equal(hf_state_pack_forget(s, other, &e), 0);
   assert_int_equal(hf_state_chunk_find(s, &third, &c, &e), 0);
+  assert_int_equal(hf_state_has_copies(s, &e), 0);
   assert_int_equal(hf_state_pack_find(s, &pd, &p, &e), 0);
   /* It is gone, and that it was there is not: it is not learnt again from its index. */
   assert_int_equal(hf_state_index_pack(s, irow, 0, &p, &e), 0);
@@ -145,6 +163,9 @@ static void catalogue(void **state) {
   n = 0;
   assert_int_equal(hf_state_packs_each(s, count_pack, &n, &e), 0);
   assert_int_equal(n, 0);
+  /* One that is dropped can be learnt again. */
+  assert_int_equal(hf_state_pack_drop(s, row, &e), 0);
+  assert_int_equal(hf_state_index_knows(s, irow, 0, &e), 0);
   assert_int_equal(hf_state_index_forget(s, irow, &e), 0);
   assert_int_equal(hf_state_index_find(s, &index, NULL, NULL, &e), 0);
   assert_int_equal(hf_state_index_known(s, irow, &packs, &e), 0);
