@@ -204,7 +204,6 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
   if (l.n) qsort(l.v, l.n, sizeof *l.v, by_seq);
   uint64_t remembered = hf_state_record_max(s->state);
   uint64_t max = HF_MAX(remembered, l.n ? l.v[l.n - 1].seq : 0);
-  if (s->host && hf_state_is_temporary(s->state) == false && l.n > 0 && l.v[l.n - 1].seq > remembered + 100000) max = remembered + 100000;
 
   int r = 0;
   struct hf_record *prev = NULL;
@@ -220,8 +219,13 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
     bool known = r == 1;
     r = 0;
     if (known) s->head = seq;
-    else if (i == from) hf_session_issue(s, NULL, true, "record %llu is missing everywhere: the chain has a gap", (unsigned long long)seq);
     compare(s, seq, l.v + from, i - from, known, &digest);
+    if (known || i > from) continue;
+    /* As a whole: whoever can put a file there can put one with a number far off. */
+    uint64_t last = seq < remembered ? seq : (i < l.n ? l.v[i].seq : max + 1) - 1;
+    if (last == seq) hf_session_issue(s, NULL, true, "record %llu is missing everywhere: the chain has a gap", (unsigned long long)seq);
+    else hf_session_issue(s, NULL, true, "records %llu to %llu are missing everywhere: the chain has a gap", (unsigned long long)seq, (unsigned long long)last);
+    seq = last;
   }
   hf_record_free(prev);
   free(l.v);

@@ -59,6 +59,24 @@ hf verify --decrypt
 exits 0 "and nothing is missing"
 is "$(held disk)" '2 3' "both snapshots are there"
 
+# ---- a name that somebody made up, with a number far off
+
+forged=$T/records/9999999999-$(printf 'a%.0s' $(seq 64)).json.gpg
+echo forged >"$forged"
+hf prune
+exits 1 "a record with a number far off: prune refuses"
+says 'nothing is pruned while the chain shows signs of tampering .records 4 to 9999999998 are missing everywhere' "and says why"
+ok "in a few lines" test "$(wc -l <"$work/err")" -lt 5
+mine=$M
+stranger
+last='holdfast restore 3, a stranger'
+(ulimit -v 4000000 && timeout 60 "$HOLDFAST" -c "$M" restore 3 --to "$work/r0") >"$work/out" 2>"$work/err"
+rc=$?
+exits 0 "a machine without the state restores in spite of it"
+M=$mine
+rm "$forged"
+must prune
+
 # ---- the state was lost, and what a target holds that is not there is remembered by nobody
 
 repo lost
