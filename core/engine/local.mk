@@ -47,6 +47,8 @@ libcore_a_SOURCES += \
 	core/engine/read.c \
 	core/engine/recipients.c \
 	core/engine/repo_lock.c \
+	core/engine/rest.c \
+	core/engine/rest.h \
 	core/engine/restore.c \
 	core/engine/restore_impl.h \
 	core/engine/restore_tree.c \

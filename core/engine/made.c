@@ -51,11 +51,11 @@ static int parent_of(struct parent *p, const char *path, size_t n, const char **
 struct hf_made {
   char *file;
   FILE *out;
-  bool at_once;
+  struct hf_rest *rest;
   struct parent at;
 };
 
-int hf_made_open(const char *file, const char *root, bool at_once, struct hf_made **out, struct hf_error *err) {
+int hf_made_open(const char *file, const char *root, struct hf_rest *rest, struct hf_made **out, struct hf_error *err) {
   struct hf_made *m = hf_alloc(sizeof *m);
   m->at = (struct parent){.root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), .path = HF_BUF_INIT};
   m->at.fd = m->at.root;
@@ -67,31 +67,38 @@ int hf_made_open(const char *file, const char *root, bool at_once, struct hf_mad
     return r;
   }
   m->file = hf_strdup(file);
-  m->at_once = at_once;
+  m->rest = rest;
   fwrite(root, 1, strlen(root) + 1, m->out);
   *out = m;
   return 0;
 }
 
-void hf_made_note(struct hf_made *m, const char *path, size_t n, bool folder) {
+void hf_made_note(struct hf_made *m, const char *path, size_t n, bool folder, bool above) {
   const char *name;
   struct stat st;
   int fd = parent_of(&m->at, path, n, &name);
   HF_CLEANUP(hf_freep) char *last = hf_strndup(name, n - (size_t)(name - path));
-  if (!*last || (fd >= 0 && fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) == 0 && (!folder || S_ISDIR(st.st_mode)))) return;
+  if (!*last) return;
+  bool there = fd >= 0 && fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) == 0;
+  if (there && m->rest && !(above && S_ISDIR(st.st_mode))) hf_rest_keep(m->rest, fd, last, &st, path, n);
+  if (there && (!folder || S_ISDIR(st.st_mode))) return;
   fwrite(path, 1, n, m->out);
   fputc(0, m->out);
-  if (m->at_once) fflush(m->out);
+}
+
+static int sync_list(struct hf_made *m, struct hf_error *err) {
+  return ferror(m->out) || fflush(m->out) != 0 || fsync(fileno(m->out)) != 0 ? hf_fail_errno(err, errno, "%s", m->file) : 0;
 }
 
 int hf_made_sync(struct hf_made *m, struct hf_error *err) {
   if (!m) return 0;
-  return ferror(m->out) || fflush(m->out) != 0 || fsync(fileno(m->out)) != 0 ? hf_fail_errno(err, errno, "%s", m->file) : 0;
+  int r = sync_list(m, err);
+  return r == 0 && m->rest ? hf_rest_sync(m->rest, err) : r;
 }
 
 int hf_made_close(struct hf_made *m, struct hf_error *err) {
   if (!m) return 0;
-  int r = hf_made_sync(m, err);
+  int r = sync_list(m, err);
   if (fclose(m->out) != 0 && r == 0) r = hf_fail_errno(err, errno, "%s", m->file);
   parent_free(&m->at);
   free(m->file);
@@ -99,23 +106,10 @@ int hf_made_close(struct hf_made *m, struct hf_error *err) {
   return r;
 }
 
-/* ---- removing ---- */
+/* ---- reading ---- */
 
-static void remove_one(struct parent *at, const char *path, void (*left)(void *, const char *, const char *), void *ctx) {
-  const char *name;
-  int fd = parent_of(at, path, strlen(path), &name);
-  if (fd < 0) return;
-  int why = unlinkat(fd, name, 0) == 0 ? 0 : errno;
-  if (why == EISDIR || why == EPERM) {
-    why = unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : errno == ENOTDIR ? why : errno;
-  }
-  /* The folder itself may be the one that is remembered. */
-  at->known = at->known && fd == at->root;
-  if (why == 0 || why == ENOENT) return;
-  left(ctx, path, why == ENOTEMPTY || why == EEXIST ? "it was not there before the restore, and has something else in it by now: left as it is" : strerror(why));
-}
-
-int hf_made_remove(const char *file, void (*left)(void *, const char *, const char *), void *ctx, struct hf_error *err) {
+/* fn with each path, the last first. */
+static int each(const char *file, void (*fn)(void *, struct parent *, const char *), void *ctx, struct hf_error *err) {
   HF_CLEANUP(hf_closep) int fd = open(file, O_RDONLY | O_CLOEXEC);
   struct stat st;
   if (fd < 0 || fstat(fd, &st) != 0) return hf_fail_errno(err, errno, "%s", file);
@@ -132,10 +126,46 @@ int hf_made_remove(const char *file, void (*left)(void *, const char *, const ch
     const char *before = memrchr(text, 0, end - 1);
     const char *path = before + 1;
     if (!hf_path_is_safe(path, strlen(path))) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: is damaged", file);
-    else remove_one(&at, path, left, ctx);
+    else fn(ctx, &at, path);
     end = (size_t)(path - text);
   }
   parent_free(&at);
   munmap((void *)(uintptr_t)text, n);
   return r;
 }
+
+/* ---- removing ---- */
+
+struct leave {
+  void (*left)(void *, const char *, const char *);
+  void *ctx;
+};
+
+static void remove_one(void *ctx, struct parent *at, const char *path) {
+  const struct leave *l = ctx;
+  const char *name;
+  int fd = parent_of(at, path, strlen(path), &name);
+  if (fd < 0) return;
+  int why = unlinkat(fd, name, 0) == 0 ? 0 : errno;
+  if (why == EISDIR || why == EPERM) {
+    why = unlinkat(fd, name, AT_REMOVEDIR) == 0 ? 0 : errno == ENOTDIR ? why : errno;
+  }
+  /* The folder itself may be the one that is remembered. */
+  at->known = at->known && fd == at->root;
+  if (why == 0 || why == ENOENT) return;
+  l->left(l->ctx, path, why == ENOTEMPTY || why == EEXIST ? "it was not there before the restore, and has something else in it by now: left as it is" : strerror(why));
+}
+
+int hf_made_remove(const char *file, void (*left)(void *, const char *, const char *), void *ctx, struct hf_error *err) {
+  struct leave l = {left, ctx};
+  return each(file, remove_one, &l, err);
+}
+
+static void keep_one(void *ctx, struct parent *at, const char *path) {
+  const char *name;
+  struct stat st;
+  int fd = parent_of(at, path, strlen(path), &name);
+  if (fd >= 0 && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) hf_rest_keep(ctx, fd, name, &st, path, strlen(path));
+}
+
+int hf_made_keep(const char *file, struct hf_rest *rest, struct hf_error *err) { return each(file, keep_one, rest, err); }

@@ -22,6 +22,7 @@ struct source {
   bool broken;                      /* a stream it has begun with was lost */
   struct hf_undo *undo;             /* in place: what is replaced */
   bool host_keeps;                  /* and it is the host that keeps it */
+  struct hf_rest *rest;             /* what its safety copy lacks */
   char *dir;                        /* --to: this source's own folder */
 };
 
@@ -145,7 +146,7 @@ static int restore_streams(struct source *x, struct hf_error *err) {
         if (r < 0) return r;
       }
       struct hf_made *made = NULL;
-      r = x->host_keeps ? hf_restore_made(x->undo, root, x->rd.source->name, false, &made, err) : 0;
+      r = x->host_keeps ? hf_restore_made(x->undo, root, x->rd.source->name, x->rest, &made, err) : 0;
       if (r == 0) r = hf_restore_tree(&x->rd, st, root ? root : x->dir, x->dir == NULL, made, x->o, x->out, err);
       int c = hf_made_close(made, r == 0 ? err : NULL);
       if (r == 0) r = c;
@@ -173,11 +174,11 @@ static int check_source(const struct hf_record *rec, const struct hf_record_sour
   return why ? hf_fail(err, HOLDFAST_E_UNSUPPORTED, "cannot be restored in place: %s; restore it with --to", why) : 0;
 }
 
-int hf_restore_made(struct hf_undo *u, const char *root, const char *source, bool at_once, struct hf_made **out, struct hf_error *err) {
+int hf_restore_made(struct hf_undo *u, const char *root, const char *source, struct hf_rest *rest, struct hf_made **out, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *folder = hf_path_join(u->folder, source);
   HF_CLEANUP(hf_freep) char *file = hf_path_join(folder, "made");
   int r = hf_mkdir_p(folder, 0700, err);
-  if (r == 0) r = hf_made_open(file, root, at_once, out, err);
+  if (r == 0) r = hf_made_open(file, root, rest, out, err);
   if (r < 0) return r;
   hf_undo_made(u, file);
   return hf_undo_save(u, err);
@@ -188,7 +189,8 @@ static int keep_safety(struct source *x, const struct hf_manifest_source *m, str
   struct hf_select sel = {x->o->patterns};
   hf_undo_source(x->undo, m->name, m->plugin->head->name);
   x->host_keeps = !(m->plugin->source.features & HOLDFAST_KEEPS_SAFETY);
-  int r = x->host_keeps ? hf_safety_copy(x->rd.s, m, &sel, x->undo, &x->out->safety, err) : 0;
+  if (x->host_keeps) x->rest = hf_rest_new(x->undo, m->name, &x->out->safety);
+  int r = x->host_keeps ? hf_safety_copy(x->rd.s, m, &sel, x->undo, x->rest, &x->out->safety, err) : 0;
   return r == 0 ? hf_undo_save(x->undo, err) : r;
 }
 
@@ -267,6 +269,7 @@ static int restore_source(struct hf_session *s, const struct hf_record *rec, con
   } else if (r == 0) {
     r = restore_in_place(&x, m, rec->seq, err);
   }
+  hf_rest_free(x.rest);
   free(x.dir);
   return r;
 }

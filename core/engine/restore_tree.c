@@ -165,7 +165,7 @@ static void make_above(struct planner *p, const struct hf_recipe_entry *e, const
     char *rest = NULL;
     for (char *name = strtok_r(names, "/", &rest); fd >= 0 && name; name = strtok_r(NULL, "/", &rest)) {
       /* Once more by chmod: not what the umask leaves of it. */
-      if (p->t->made) hf_made_note(p->t->made, path, (size_t)(name - names) + strlen(name), true);
+      if (p->t->made) hf_made_note(p->t->made, path, (size_t)(name - names) + strlen(name), true, true);
       if (mkdirat(fd, name, 0755) == 0 && fchmodat(fd, name, 0755, 0) != 0) hf_log(HF_LOG_WARNING, "%s: its mode cannot be set: %s", name, strerror(errno));
       int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       close(fd);
@@ -189,8 +189,8 @@ static int flush_head(struct planner *p, struct hf_error *err) {
 static void note_made(struct tree *t, const char *path, size_t n, bool folder) {
   if (!t->made) return;
   hf_buf_clear(&t->to);
-  if (!t->select.patterns || t->select.patterns->n == 0) hf_made_note(t->made, path, n, folder);
-  else if (map_path(t, path, n, &t->to) > 0) hf_made_note(t->made, t->to.data, t->to.len, folder);
+  if (!t->select.patterns || t->select.patterns->n == 0) hf_made_note(t->made, path, n, folder, false);
+  else if (map_path(t, path, n, &t->to) > 0) hf_made_note(t->made, t->to.data, t->to.len, folder, false);
 }
 
 static int plan_entry(void *ctx, const struct hf_slice *head, const struct hf_recipe_entry *e, const char *path, size_t n, struct hf_error *err) {

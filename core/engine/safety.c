@@ -16,6 +16,7 @@
 struct copy {
   const struct hf_select *sel;
   struct hf_undo *u;
+  struct hf_rest *rest;
   struct hf_list *files;
   char *dir;    /* of this source */
   char *name, *path; /* of the stream being written, and its file */
@@ -65,11 +66,19 @@ static int lines(void *ctx, const char *p, size_t n) {
       if (r == 0) r = hf_unescape(&path, e.path, e.path_n, &c->err);
       if (r < 0) return r;
       bool wanted = hf_select_wants(c->sel, path.data, path.len) || hf_select_leads_to(c->sel, path.data, path.len);
+      /* Another name of a file that is not in this copy would come back as whatever that file is then: its content is kept with the rest. */
+      if (wanted && e.kind == 'h') {
+        HF_CLEANUP(hf_buf_free) struct hf_buf link = HF_BUF_INIT;
+        r = hf_unescape(&link, e.link, e.link_n, &c->err);
+        if (r < 0) return r;
+        wanted = hf_select_wants(c->sel, link.data, link.len);
+      }
       c->take_bulk = wanted;
       if (wanted && e.span > 0) {
         if ((uint64_t)e.at + e.span > c->group.len) return hf_fail(&c->err, HOLDFAST_E_FAILED, "an entry outside its group from the source's worker");
         r = hf_write_all(c->fd, c->group.data + e.at, e.span, &c->err);
         c->entries++;
+        hf_rest_has(c->rest, path.data, path.len);
       }
     }
     p = nl + 1;
@@ -127,8 +136,8 @@ static int lenient_settings(const struct hf_manifest_source *m, struct hf_settin
   return 0;
 }
 
-int hf_safety_copy(struct hf_session *s HF_UNUSED, const struct hf_manifest_source *m, const struct hf_select *sel, struct hf_undo *u, struct hf_list *files, struct hf_error *err) {
-  struct copy c = {.sel = sel, .u = u, .files = files, .source = m->name, .group = HF_BUF_INIT, .fd = -1, .dir = hf_path_join(u->folder, m->name)};
+int hf_safety_copy(struct hf_session *s HF_UNUSED, const struct hf_manifest_source *m, const struct hf_select *sel, struct hf_undo *u, struct hf_rest *rest, struct hf_list *files, struct hf_error *err) {
+  struct copy c = {.sel = sel, .u = u, .rest = rest, .files = files, .source = m->name, .group = HF_BUF_INIT, .fd = -1, .dir = hf_path_join(u->folder, m->name)};
   struct hf_emit emit = {.ctx = &c, .stream_begin = begin, .bytes = bytes, .cut = cut, .lines = lines, .previous = previous, .bulk_begin = bulk_begin, .bulk = bulk, .bulk_end = bulk_end, .stream_end = stream_end,
                          .problem = problem, .progress = progress};
   struct hf_settings *settings = NULL;

@@ -24,6 +24,7 @@ struct apply {
   struct hf_list patterns;
   const char *name;              /* of the source being put back */
   struct hf_made *made;          /* what this makes where nothing was */
+  struct hf_rest *rest;          /* what it replaces and the source does not read */
 };
 
 static void problem(void *ctx, const char *path, bool lost, const char *what) {
@@ -35,31 +36,52 @@ static void problem(void *ctx, const char *path, bool lost, const char *what) {
 
 static void left(void *ctx, const char *path, const char *why) { problem(ctx, path, false, why); }
 
-/* Every entry goes to its own path; on the way it is seen whether anything is there. */
-static int see(void *ctx, const char *path, size_t n, struct hf_buf *to) {
+/* The first time: is anything where the entry goes? Nothing is made. */
+static void see(void *ctx, const char *path, size_t n, bool folder) {
   struct apply *a = ctx;
-  hf_made_note(a->made, path, n, false);
-  hf_buf_add(to, path, n);
-  return 1;
+  hf_made_note(a->made, path, n, folder, false);
 }
 
 /* A safety copy is one slice: whole entries, one after the other. */
-static int put_tar(struct apply *a, const char *tar, const char *root, struct hf_error *err) {
+static int read_tar(struct hf_extract *x, const char *tar, struct hf_error *err) {
   HF_CLEANUP(hf_closep) int fd = open(tar, O_RDONLY | O_CLOEXEC);
   struct stat st;
   if (fd < 0 || fstat(fd, &st) != 0) return hf_fail_errno(err, errno, "%s", tar);
   void *p = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
   if (!p || p == MAP_FAILED) return p ? hf_fail_errno(err, errno, "%s", tar) : hf_fail(err, HOLDFAST_E_CORRUPT, "%s: is empty", tar);
+  int r = hf_extract_slice(x, p, (size_t)st.st_size, err);
+  munmap(p, (size_t)st.st_size);
+  return r < 0 ? hf_prefix(err, "%s", tar) : 0;
+}
+
+/* All tars of a source, as one tree. seen: they are looked at, and nothing is written. */
+static int read_tars(struct apply *a, const json_t *source, const char *root, bool seen, struct hf_error *err) {
   struct hf_extract *x = NULL;
   struct hf_extract_counts c = {0};
-  struct hf_extract_options xo = {.root = root, .replace = true, .owner = geteuid() == 0, .verify = true, .spool_dir = hf_state_dir(a->s->state), .map = see, .problem = problem, .ctx = a};
+  struct hf_extract_options xo = {.root = root, .replace = true, .owner = geteuid() == 0, .verify = true, .spool_dir = hf_state_dir(a->s->state), .look = seen ? see : NULL, .problem = seen ? NULL : problem, .ctx = a};
+  const json_t *stream;
+  size_t i;
   int r = hf_extract_open(&xo, &x, err);
-  if (r == 0) r = hf_extract_slice(x, p, (size_t)st.st_size, err);
-  if (r == 0) r = hf_extract_finish(x, &c, err);
+  json_array_foreach(json_object_get(source, "streams"), i, stream) {
+    HF_CLEANUP(hf_freep) char *path = hf_undo_path(json_object_get(stream, "path"));
+    if (r == 0 && strcmp(json_string_value(json_object_get(stream, "format")), "raw") != 0) r = read_tar(x, path, err);
+  }
+  if (r == 0 && !seen) r = hf_extract_finish(x, &c, err);
   hf_extract_free(x);
-  munmap(p, (size_t)st.st_size);
   hf_restore_count(a->out, &c);
-  return r < 0 ? hf_prefix(err, "%s", tar) : 0;
+  return r;
+}
+
+static int put_tars(struct apply *a, const json_t *source, const char *root, struct hf_error *err) {
+  int r = hf_restore_made(a->redo, root, a->name, a->rest, &a->made, err);
+  if (r == 0) r = read_tars(a, source, root, true, err);
+  if (r == 0) r = hf_made_sync(a->made, err);
+  int c = hf_made_close(a->made, r == 0 ? err : NULL);
+  a->made = NULL;
+  if (r == 0) r = c;
+  HF_CLEANUP(hf_freep) char *made = hf_undo_path(json_object_get(source, "made"));
+  if (r == 0 && made) r = hf_made_remove(made, left, a, err);
+  return r == 0 ? read_tars(a, source, root, false, err) : r;
 }
 
 static int put_raw(struct apply *a, struct hf_worker_restore *w, const char *name, const char *path, struct hf_error *err) {
@@ -78,19 +100,17 @@ static int put_streams(struct apply *a, struct hf_worker_restore *w, const json_
   const json_t *stream;
   size_t i;
   int r = 0;
+  bool tars = false;
   json_array_foreach(json_object_get(source, "streams"), i, stream) {
     const char *name = json_string_value(json_object_get(stream, "name"));
     HF_CLEANUP(hf_freep) char *path = hf_undo_path(json_object_get(stream, "path"));
     HF_CLEANUP(hf_freep) char *root = NULL;
     if (strcmp(json_string_value(json_object_get(stream, "format")), "raw") == 0) {
       r = put_raw(a, w, name, path, err);
-    } else {
+    } else if (!tars) {
+      tars = true;
       r = hf_worker_restore_tree(w, name, &root, err);
-      if (r == 0) r = hf_restore_made(a->redo, root, a->name, true, &a->made, err);
-      if (r == 0) r = put_tar(a, path, root, err);
-      int c = hf_made_close(a->made, r == 0 ? err : NULL);
-      a->made = NULL;
-      if (r == 0) r = c;
+      if (r == 0) r = put_tars(a, source, root, err);
     }
     if (r < 0) return r;
   }
@@ -102,10 +122,14 @@ static int put_back_copy(struct apply *a, const struct hf_manifest_source *m, co
   struct hf_select sel = {&a->patterns};
   HF_CLEANUP(hf_freep) char *made = hf_undo_path(json_object_get(source, "made"));
   HF_CLEANUP(hf_freep) char *state = hf_undo_path(json_object_get(source, "state"));
-  int r = hf_safety_copy(a->s, m, &sel, a->redo, &a->out->safety, err);
+  int r = hf_safety_copy(a->s, m, &sel, a->redo, a->rest, &a->out->safety, err);
+  if (r == 0 && made) r = hf_made_keep(made, a->rest, err);
   if (r == 0) r = hf_undo_save(a->redo, err);
-  if (r == 0 && made) r = hf_made_remove(made, left, a, err);
-  if (r < 0 || json_array_size(json_object_get(source, "streams")) == 0) return r;
+  if (r < 0) return r;
+  if (json_array_size(json_object_get(source, "streams")) == 0) {
+    r = hf_rest_sync(a->rest, err);
+    return r == 0 && made ? hf_made_remove(made, left, a, err) : r;
+  }
   struct hf_worker_job job = {.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = m->user, .timeout = m->timeout, .cancel = &hf_cancel};
   struct hf_worker_restore *w = NULL;
   uint64_t lost = a->out->lost;
@@ -156,7 +180,10 @@ static int put_back(struct apply *a, json_t *source, struct hf_error *err) {
   hf_undo_source(a->redo, a->name, plugin);
   uint64_t lost = a->out->lost;
   int r = hf_hooks_run(a->s->manifest, m, HF_HOOK_RESTORE_BEFORE, &facts, err);
+  if (!items) a->rest = hf_rest_new(a->redo, a->name, &a->out->safety);
   if (r == 0) r = items ? put_back_items(a, m, source, err) : put_back_copy(a, m, source, err);
+  hf_rest_free(a->rest);
+  a->rest = NULL;
   facts.status = r < 0 ? "failed" : a->out->lost > lost ? "partial" : "complete";
   facts.error = r < 0 ? err->msg : NULL;
   if (hf_hooks_run(a->s->manifest, m, HF_HOOK_RESTORE_AFTER, &facts, &e) < 0) problem(a, "", false, e.msg);

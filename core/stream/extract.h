@@ -25,6 +25,8 @@ struct hf_extract_options {
   const char *spool_dir; /* where the spool file goes */
   /* Which path an entry goes to: 1 and *to (cleared before) filled, or 0: leave it out. NULL: every entry to its own path. path is not NUL-safe beyond n. Called from several threads. */
   int (*map)(void *ctx, const char *path, size_t n, struct hf_buf *to);
+  /* Not NULL: each entry with a safe path is only shown to it, and nothing is made. folder: it is one. */
+  void (*look)(void *ctx, const char *path, size_t n, bool folder);
   /* Something could not be put back, or not wholly ("xattr user.x: not supported here"). lost: the entry's content is not there. Called from several threads, serialised by the extractor. */
   void (*problem)(void *ctx, const char *path, bool lost, const char *what);
   void *ctx;

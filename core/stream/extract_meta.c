@@ -80,6 +80,10 @@ int hf_xmeta_read(struct hf_extract *x, struct hf_xworker *w, struct archive_ent
     hf_xproblem(x, m, true, "the path is not a relative one without \".\" and \"..\": refused");
     return 0;
   }
+  if (x->o.look) {
+    x->o.look(x->o.ctx, m->source, n, m->kind == 'd');
+    return 0;
+  }
   if (!where_to(x, m->source, n, &w->path)) return 0;
   m->path = w->path.data;
   m->path_n = w->path.len;

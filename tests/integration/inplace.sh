@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck source=lib.sh disable=SC2154 # variables of lib.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-need python3 tar
+need python3 tar setfattr setfacl
 
 make_key key 'Recipient <recipient@example.com>'
 tree=$work/holder/tree
@@ -162,4 +162,85 @@ hf restore latest --in-place --yes
 exits 0 "in place where the folders above are gone"
 is "$(cat "$work/upper/a b/c/private/file")" one "what was in it is back"
 is "$(stat -c %a "$work/upper/a b/c/private" "$work/upper/a b/c" "$work/upper/a b" "$work/upper" | tr '\n' ' ')" '700 755 755 755 ' "with its mode, and those above it can be passed by all"
+
+# ---- what the source does not read any more, and the snapshot holds
+
+less=$work/less
+mkdir -p "$less/dropped/sub" "$less/kept/cache" "$less/kept/way"
+echo old | tee "$less/dropped/file" "$less/dropped/sub/file" "$less/kept/x.bak" "$less/kept/cache/file" "$less/kept/way/in" "$less/kept/other" >"$less/kept/first"
+ln "$less/kept/first" "$less/kept/second"
+ln -s old "$less/kept/link.bak"
+echo old >"$less/kept/holes.bak"
+echo old >"$less/kept/empty.bak"
+echo old >"$less/kept/fifo.bak"
+new_repo rest <<EOF
+[source data]
+plugin = files
+path = $less/kept
+path = $less/dropped
+EOF
+must init
+must backup
+must restore 2 --to "$work/rest.old"
+# Since then: patterns, a path less, and other content.
+sed -i "s|^path = $less/dropped|exclude = *.bak\nexclude = cache/|" "$M"
+echo precious | tee "$less/dropped/file" "$less/dropped/sub/file" "$less/kept/x.bak" "$less/kept/cache/file" >"$less/kept/first"
+chmod 640 "$less/kept/x.bak"
+chmod 710 "$less/dropped/sub" "$less/kept/cache"
+setfattr -n user.note -v why "$less/kept/x.bak"
+setfacl -m u:7:r "$less/kept/cache/file"
+touch -d '2001-02-03 04:05:06.789' "$less/kept/x.bak" "$less/dropped/sub"
+ln -sfn precious "$less/kept/link.bak"
+truncate -s 3M "$less/kept/holes.bak"
+: >"$less/kept/empty.bak"
+rm "$less/kept/fifo.bak"
+mkfifo "$less/kept/fifo.bak"
+rm -r "$less/kept/way"
+echo precious >"$less/kept/way"
+describe "$less" >"$work/rest.before"
+hf restore latest --in-place --yes
+exits 0 "in place, where the source reads less than the snapshot holds"
+says 'data: [0-9]+ more that the source does not read are kept in .*rest.tar' "it says that the rest is kept as well"
+same "$less/kept" "$work/rest.old/data$less/kept" "everything is as in the snapshot"
+same "$less/dropped" "$work/rest.old/data$less/dropped" "and so is the path that was dropped"
+hf restore --undo --yes
+exits 0 "taken back"
+describe "$less" >"$work/rest.after"
+ok "all of it is as it was before, with its metadata" diff "$work/rest.before" "$work/rest.after"
+ok "a file that is mostly a hole still is" test "$(stat -c %b "$less/kept/holes.bak")" -lt 100
+hf restore --undo --yes
+exits 0 "and forth again"
+same "$less/kept" "$work/rest.old/data$less/kept" "everything is as in the snapshot again"
+same "$less/dropped" "$work/rest.old/data$less/dropped" "and so is the path that was dropped"
+hf restore --undo --yes
+describe "$less" >"$work/rest.after"
+ok "and back once more" diff "$work/rest.before" "$work/rest.after"
+
+# A pattern says nothing of what stands where its folders have to be.
+hf restore latest --in-place --yes --path "$less/kept/w*/in"
+exits 0 "a file in the place of a folder on the way to a pattern"
+is "$(cat "$less/kept/way/in")" old "what was asked for is there"
+hf restore --undo --yes
+is "$(cat "$less/kept/way")" precious "the file comes back"
+
+# Of two names of a file only one is replaced, and the other becomes another file meanwhile.
+hf restore latest --in-place --yes --path "$less/kept/second"
+is "$(cat "$less/kept/first" "$less/kept/second")" $'precious\nold' "one of two names is replaced"
+echo newer >"$less/kept/new"
+mv "$less/kept/new" "$less/kept/first"
+hf restore --undo --yes
+exits 0 "and taken back"
+is "$(cat "$less/kept/first" "$less/kept/second")" $'newer\nprecious' "it is what it was, not what the other has become"
+
+# What cannot be kept is not replaced.
+if [ "$(id -u)" -eq 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=2m none "$work/small" 2>/dev/null; then
+  mounts+=("$work/small")
+  head -c 3000000 /dev/urandom >"$less/kept/x.bak"
+  sum=$(sha256sum <"$less/kept/x.bak")
+  cp -a "$R/state" "$work/small/state"
+  sed -i "s|^state = .*|state = $work/small/state|" "$M"
+  hf restore latest --in-place --yes --path "$less/kept/x.bak"
+  exits 1 "no room to keep what is replaced"
+  is "$(sha256sum <"$less/kept/x.bak")" "$sum" "it is not replaced"
+fi
 done_testing
