@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "engine/session.h"
 #include "plugin/worker.h"
 
 #define ROOM_SPARE (64u * HF_MIB) /* beyond what is restored: logs, WAL, a server's own files */
@@ -22,6 +23,7 @@ struct drill {
   char *folder;
   struct hf_buf lost; /* what the restore could not give back: the first of it */
   struct hf_buf bad;  /* and the first object that was damaged or missing */
+  struct hf_error meta; /* what only the state folder of this machine still has */
 };
 
 const char *hf_drill_word(enum hf_drill_verdict v) {
@@ -77,10 +79,27 @@ static int compare(const struct hf_record_source *rs, const struct hf_restore_re
   return 0;
 }
 
+/* The state folder has what the indexes and the secret say. The day this is rehearsed for, it is gone. */
+static int check_meta(const struct drill *d, struct hf_error *err) {
+  static const struct hf_digest none;
+  char key[HF_KEY_MAX];
+  int r = 0;
+  for (size_t i = 0; r == 0 && i <= d->rec->n_indexes && !hf_cancel; i++) {
+    HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF_INIT;
+    const struct hf_digest *digest = i < d->rec->n_indexes ? &d->rec->indexes[i].sha256 : &d->rec->secret;
+    if (hf_digest_eq(digest, &none)) continue;
+    if (i < d->rec->n_indexes) hf_key_index(key, digest);
+    else hf_key_secret(key, digest);
+    r = hf_session_fetch_sealed(d->s, key, digest, &text, NULL, err);
+    if (text.data) hf_wipe(text.data, text.len);
+  }
+  return r;
+}
+
 static int restore(struct drill *d, const struct hf_record_source *rs, struct hf_drill_source *out, struct hf_error *err) {
   struct hf_list only = HF_LIST_INIT;
   struct hf_restore_result res = {0};
-  struct hf_restore_options o = {.sources = &only, .to = d->folder, .progress = on_progress, .bad = on_bad, .problem = on_problem, .ctx = d};
+  struct hf_restore_options o = {.sources = &only, .to = d->folder, .no_local = true, .progress = on_progress, .bad = on_bad, .problem = on_problem, .ctx = d};
   hf_list_add(&only, rs->name);
   hf_buf_clear(&d->lost);
   hf_buf_clear(&d->bad);
@@ -131,6 +150,7 @@ static void rehearse(struct drill *d, const struct hf_record_source *rs, struct 
   step(d, rs->name, "restoring");
   int r = rs->n_streams == 0 ? hf_fail(&e, HOLDFAST_E_NOT_FOUND, "it failed when the snapshot was taken: %s", rs->error ? rs->error : "it holds nothing") : check_room(d, rs, &e);
   if (r == 0) r = restore(d, rs, out, &e);
+  if (r == 0 && d->meta.code) r = hf_fail(&e, HOLDFAST_E_CORRUPT, "it came back, and would not on a machine without this state folder: %s", d->meta.msg);
   bool came = r == 0;
   if (came) {
     double start = hf_now();
@@ -168,6 +188,7 @@ int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_
   }
   out->sources = hf_allocn(rec->n_sources, sizeof *out->sources);
   if (!o->full_speed) step_aside();
+  check_meta(&d, &d.meta);
   for (size_t i = 0; i < rec->n_sources && !hf_cancel; i++) {
     if (o->sources && o->sources->n && !hf_list_has(o->sources, rec->sources[i].name)) continue;
     struct hf_drill_source *ds = &out->sources[out->n_sources++];

@@ -94,6 +94,7 @@ struct hf_restore_options {
   const struct hf_list *patterns; /* --path */
   const char *to;                 /* folder, or NULL: in place */
   bool no_owner;
+  bool no_local;                  /* recipes come from the repository, also where the state folder has them */
   void (*progress)(void *ctx, const char *source, uint64_t packs, uint64_t total_packs, uint64_t stored, uint64_t total_stored);
   void (*bad)(void *ctx, const char *object, const char *why);
   void (*problem)(void *ctx, const char *source, const char *path, bool lost, const char *what); /* also told of every lost file */

@@ -108,7 +108,7 @@ static int restore_raw(struct source *x, const struct hf_record_stream *st, stru
     if (fd < 0) hf_fail_errno(err, errno, "cannot make %s", file);
   }
   if (fd < 0) return err ? err->code : HOLDFAST_E_FAILED;
-  int r = hf_reading_recipe(&x->rd, st, true, &recipe, err);
+  int r = hf_reading_recipe(&x->rd, st, !x->o->no_local, &recipe, err);
   if (r == 0) r = hf_reading_assemble(&x->rd, &recipe, fd, &lost, err);
   hf_mapped_free(&recipe);
   if (r == 0 && lost == 0) r = check_stream(fd, st, err);

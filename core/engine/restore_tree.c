@@ -413,7 +413,7 @@ int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, co
   struct hf_mapped recipe = {0};
   struct hf_plan *plan = NULL;
   int r = hf_reading_ready(rd, err);
-  if (r == 0) r = hf_reading_recipe(rd, st, true, &recipe, err);
+  if (r == 0) r = hf_reading_recipe(rd, st, !o->no_local, &recipe, err);
   struct hf_extract_options xo = {.root = root, .replace = replace, .verify = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
   if (!o->patterns || o->patterns->n == 0) xo.map = NULL;
   if (r == 0) r = hf_extract_open(&xo, &t.x, err);

@@ -191,6 +191,27 @@ echo '{' >"$R/state/drills/20200101T000000Z-1-abcd.json"
 hf drill --history
 exits 3 "a damaged report"
 says '20200101T000000Z-1-abcd.json' "is named, and the others are listed"
+# Each object in turn: what a restore elsewhere would lack fails the drill, although the state folder of this host has the same.
+unseen='' lacked=0 said=0
+for object in $(find "$T/packs" "$T/indexes" -type f | sort); do
+  mv "$object" "$work/object"
+  recover latest "$work/without" dump
+  lacking=$rc
+  hf drill --no-record latest dump
+  if [ "$lacking" -ne 0 ]; then
+    lacked=$((lacked + 1))
+    [ "$rc" -eq 1 ] || unseen="$unseen $object"
+    ! grep -q "^dump  *failed .*would not on a machine without this state folder: .*${object##*/}" "$work/out" || said=$((said + 1))
+  fi
+  mv "$work/object" "$object"
+  rm -rf "$work/without"
+done
+ok "recover.sh wants some of the objects" test "$lacked" -ge 3
+is "$unseen" '' "no drill passes without one of them"
+ok "and of an index it says what is missing" test "$said" -ge 1
+hf drill --no-record latest dump
+exits 0 "with all of them it passes"
+
 mv "$T/records" "$T/away"
 hf drill latest dump
 [ "$rc" -ne 0 ]
