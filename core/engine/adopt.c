@@ -58,6 +58,15 @@ static int find_objects(struct hf_session *s, struct hf_digest *secret, bool *ha
   return 0;
 }
 
+/* What a target that is away has, nobody knows: going on without it would make its newer records a fork, and its snapshots nobody's. */
+static int all_there(struct hf_session *s, struct hf_error *err) {
+  static const char advice[] = "may hold newer records than the others, which adopting would pass over for good: have it back, or take it out of the manifest if it is lost";
+  if (s->n_unopened) return hf_fail(err, HOLDFAST_E_TRANSIENT, "a target that cannot be opened %s", advice);
+  for (size_t i = 0; i < s->n_targets; i++)
+    if (hf_target_failure(s->targets[i])) return hf_fail(err, HOLDFAST_E_TRANSIENT, "target %s, which cannot be read, %s", hf_target_name(s->targets[i]), advice);
+  return 0;
+}
+
 static int read_all(struct hf_session *s, struct hf_adopted *out, struct hf_error *err) {
   struct hf_digest secret, key;
   bool has_secret, has_key;
@@ -66,6 +75,7 @@ static int read_all(struct hf_session *s, struct hf_adopted *out, struct hf_erro
   int r = hf_session_chain(s, err);
   for (size_t i = 0; i < s->n_issues; i++)
     hf_log(s->issues[i].tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s%s%s%s", s->issues[i].target ? "target " : "", s->issues[i].target ? s->issues[i].target : "", s->issues[i].target ? ": " : "", s->issues[i].text);
+  if (r == 0) r = all_there(s, err);
   if (r < 0) return r;
   if (s->head == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "no target holds a record of host %s that is signed by %s", s->manifest->host, out->fpr);
   find_objects(s, &secret, &has_secret, &key, &has_key);

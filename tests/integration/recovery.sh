@@ -198,6 +198,13 @@ sh "$T/recover.sh" -k "$fpr" "$T" latest "$work/srv/r2" app >"$work/out" 2>"$wor
 rc=$? last='recover.sh -k'
 says "$(printf %010d "$seq")-.*not signed by a host key" "recover.sh tells of it, too"
 is "$(cat "$work/srv/r2/app$work/srv/app/shop.conf")" 'colour = red' "and gets back what is signed by the host key it was told"
+# One target is away, and the other has not what it has.
+mv "$work/mnt/second" "$work/mnt/away"
+hf init --adopt "$fpr"
+exits 1 "while a target is away it is not adopted"
+says 'may hold newer records.*out of the manifest' "which says why, and what to do"
+ok "and nothing is made" test ! -e "$work/state/gnupg" -a ! -e "$work/mnt/second"
+mv "$work/mnt/away" "$work/mnt/second"
 hf init --adopt "$fpr"
 exits 0 "the repository is adopted by the true key all the same" || show_last
 says 'error: .*records/' "which reports the record too"
