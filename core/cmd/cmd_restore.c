@@ -132,6 +132,8 @@ static int parse(struct hf_cmd *c, struct wish *w) {
     hf_args_wrong(c, "--to and --in-place exclude each other");
   else if (!w->to && !w->in_place)
     hf_args_wrong(c, "say where to: --to DIR or --in-place");
+  else if (hf_list_has(&w->patterns, ""))
+    hf_args_wrong(c, "--path is empty, which would be everything; leave it out for that");
   else if (w->to && !*w->to)
     hf_args_wrong(c, "--to needs a folder");
   else if (w->in_place && !w->yes && !isatty(STDIN_FILENO))

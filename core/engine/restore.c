@@ -233,6 +233,18 @@ static int restore_with(struct source *x, const struct hf_manifest_source *m, st
   return r;
 }
 
+/* Is anything of the source asked for? What cannot be told is. */
+static bool is_touched(struct source *x) {
+  const struct hf_list *patterns = x->o->patterns;
+  struct hf_error e = {0};
+  bool any = !patterns || patterns->n == 0;
+  for (size_t i = 0; !any && i < x->rd.source->n_streams; i++) {
+    const struct hf_record_stream *st = &x->rd.source->streams[i];
+    any = strcmp(st->format, "raw") == 0 ? hf_list_has(patterns, st->name) : hf_restore_wants(&x->rd, st, patterns, &e) != 0;
+  }
+  return any;
+}
+
 static int restore_in_place(struct source *x, const struct hf_manifest_source *m, uint64_t seq, struct hf_error *err) {
   struct hf_hook_facts facts = {.snapshot = seq};
   uint64_t lost_before = x->out->lost;
@@ -266,7 +278,8 @@ static int restore_source(struct hf_session *s, const struct hf_record *rec, con
     x.dir = hf_path_join(o->to, rs->name);
     r = fresh_folder(x.dir, err);
     if (r == 0) r = restore_with(&x, same ? m : NULL, err);
-  } else if (r == 0) {
+  } else if (r == 0 && is_touched(&x)) {
+    /* Another source's patterns stop no service, and are no reason to put this one back in an undo. */
     r = restore_in_place(&x, m, rec->seq, err);
   }
   hf_rest_free(x.rest);

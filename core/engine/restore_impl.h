@@ -11,6 +11,8 @@
 
 /* Restore one tree stream below root. replace: in place; then made (may be NULL) notes what is new, and what was written is read back. Adds to *out. */
 int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, const char *root, bool replace, struct hf_made *made, const struct hf_restore_options *o, struct hf_restore_result *out, struct hf_error *err);
+/* 1 when the patterns want any entry of the stream, 0, or a negative status. */
+int hf_restore_wants(struct hf_reading *rd, const struct hf_record_stream *st, const struct hf_list *patterns, struct hf_error *err);
 /* Add what an extraction has done to a result. */
 void hf_restore_count(struct hf_restore_result *out, const struct hf_extract_counts *c);
 /* The file fd, from its start, to the plugin as the stream it was told of; then its end. */

@@ -430,3 +430,21 @@ int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, co
   hf_buf_free(&t.to);
   return r;
 }
+
+struct looking { struct hf_select select; bool found; };
+
+static int look_entry(void *ctx, const struct hf_slice *head HF_UNUSED, const struct hf_recipe_entry *e HF_UNUSED, const char *path, size_t n, struct hf_error *err HF_UNUSED) {
+  struct looking *l = ctx;
+  l->found = l->found || hf_select_wants(&l->select, path, n);
+  return 0;
+}
+
+int hf_restore_wants(struct hf_reading *rd, const struct hf_record_stream *st, const struct hf_list *patterns, struct hf_error *err) {
+  struct looking l = {.select = {patterns}};
+  struct walker w = {.entry = look_entry, .ctx = &l};
+  struct hf_mapped recipe = {0};
+  int r = hf_reading_recipe(rd, st, true, &recipe, err);
+  if (r == 0) r = walk(&recipe, &w, err);
+  hf_mapped_free(&recipe);
+  return r < 0 ? r : l.found;
+}

@@ -23,6 +23,7 @@ struct copy {
   struct hf_buf group;
   int fd;       /* of the stream being written, -1 */
   bool raw, take_bulk;
+  bool skip;    /* a raw stream that is not replaced */
   const char *source;
   uint64_t entries;
   struct hf_error err;
@@ -31,8 +32,10 @@ struct copy {
 static int begin(void *ctx, const char *name, const char *format, uint64_t size HF_UNUSED) {
   struct copy *c = ctx;
   c->raw = strcmp(format, "raw") == 0;
-  c->take_bulk = c->raw;
+  c->skip = c->raw && c->sel->patterns && c->sel->patterns->n && !hf_list_has(c->sel->patterns, name);
+  c->take_bulk = c->raw && !c->skip;
   c->entries = 0;
+  if (c->skip) return 0;
   free(c->name);
   free(c->path);
   c->name = hf_strdup(name);
@@ -102,6 +105,7 @@ static int bulk_end(void *ctx HF_UNUSED) { return 0; }
 static int stream_end(void *ctx) {
   struct copy *c = ctx;
   static const char zeros[HF_TAR_TAIL];
+  if (c->skip) return 0;
   int r = c->raw ? 0 : hf_write_all(c->fd, zeros, sizeof zeros, &c->err);
   if (r == 0 && fsync(c->fd) < 0) r = hf_fail_errno(&c->err, errno, "safety copy");
   hf_closep(&c->fd);

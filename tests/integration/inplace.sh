@@ -243,4 +243,41 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=2m none
   exits 1 "no room to keep what is replaced"
   is "$(sha256sum <"$less/kept/x.bak")" "$sum" "it is not replaced"
 fi
+
+# ---- one of two sources
+
+mkdir "$work/one"
+echo 1 | tee "$work/one/file" >"$work/dump"
+new_repo one <<EOF
+[source data]
+plugin = files
+path = $work/one
+[source service]
+plugin = exec
+command = cat $work/dump
+restore-command = dd of=$work/dump status=none
+restore-before = sh -c 'echo stopped >>$work/hooks.log'
+restore-after = sh -c 'echo started >>$work/hooks.log'
+EOF
+must init
+must backup
+echo 2 | tee "$work/one/file" >"$work/dump"
+hf restore latest --in-place --yes --path "$work/one/file"
+exits 0 "a path of one source, and no source named"
+is "$(cat "$work/one/file" "$work/dump")" $'1\n2' "comes back, and nothing of the other source"
+ok "whose service was not stopped" test ! -e "$work/hooks.log"
+echo 3 >"$work/dump"
+hf restore --undo --yes
+exits 0 "taken back"
+is "$(cat "$work/one/file" "$work/dump")" $'2\n3' "and the other source is left as it is by now"
+ok "its service still runs" test ! -e "$work/hooks.log"
+hf restore latest --in-place --yes --path output
+exits 0 "the other way round"
+is "$(cat "$work/one/file" "$work/dump") $(tr '\n' ' ' <"$work/hooks.log")" $'2\n1 stopped started ' "only the service's data"
+hf restore latest --in-place --yes --path ''
+exits 2 "a pattern that is empty is refused"
+is "$(cat "$work/one/file")" 2 "and does not mean everything"
+hf restore latest --in-place --yes --path /nowhere
+exits 1 "nothing that fits"
+
 done_testing
