@@ -150,6 +150,25 @@ struct level {
   char *name; /* of the folder below this one that was gone into */
 };
 
+/* Open a folder that is to be emptied: one's own is opened up for that. -1 with errno. */
+static int enter(int at, const char *name) {
+  const int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  struct stat st;
+  int fd = openat(at, name, O_RDONLY | flags);
+  if (fd < 0 && errno == EACCES) {
+    HF_CLEANUP(hf_closep) int path = openat(at, name, O_PATH | flags);
+    char proc[40];
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", path);
+    if (path < 0 || fstat(path, &st) != 0 || st.st_uid != geteuid() || chmod(proc, 0700) != 0) {
+      errno = EACCES;
+      return -1;
+    }
+    fd = openat(at, name, O_RDONLY | flags);
+  }
+  if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0700) != 0700) fchmod(fd, 0700);
+  return fd;
+}
+
 /* Unlink what is not a folder; the name of the first folder met goes to *sub. */
 static int sweep(int fd, char **sub) {
   int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -186,7 +205,7 @@ static int sweep(int fd, char **sub) {
 /* Down into name: *fd becomes that folder, and where it was is noted in l. */
 static int go_down(int *fd, struct level *l, char *name) {
   struct stat st;
-  int sub = fstat(*fd, &st) != 0 ? -1 : openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int sub = fstat(*fd, &st) != 0 ? -1 : enter(*fd, name);
   if (sub < 0) return -errno;
   *l = (struct level){st.st_dev, st.st_ino, name};
   close(*fd);
@@ -209,7 +228,7 @@ static int go_up(int *fd, const struct level *l) {
 int hf_remove_tree(const char *path, struct hf_error *err) {
   if (unlink(path) == 0 || errno == ENOENT) return 0;
   if (errno != EISDIR && errno != EPERM) return hf_fail_errno(err, errno, "cannot remove %s", path);
-  HF_CLEANUP(hf_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  HF_CLEANUP(hf_closep) int fd = enter(AT_FDCWD, path);
   if (fd < 0) return hf_fail_errno(err, errno, "cannot remove %s", path);
   struct level *stack = NULL;
   size_t depth = 0, cap = 0;

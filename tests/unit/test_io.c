@@ -172,6 +172,25 @@ static void removal(void **state) {
 }
 
 /* Far deeper than PATH_MAX and than the descriptors one may have. */
+/* Folders of one's own that nobody may write or enter: as another user, since root may do anything. */
+static void removal_of_closed_folders(void **state) {
+  (void)state;
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    if (mkdir("closed", 0777) != 0 || chmod("closed", 0777) != 0) _exit(1);
+    if (geteuid() == 0 && (chmod(".", 0777) != 0 || setregid(65534, 65534) != 0 || setreuid(65534, 65534) != 0)) _exit(2);
+    if (mkdir("closed/top", 0700) != 0 || mkdir("closed/top/a", 0700) != 0 || mkdir("closed/top/b", 0700) != 0) _exit(3);
+    int fd = creat("closed/top/a/file", 0400);
+    if (fd < 0 || close(fd) != 0 || chmod("closed/top/a", 0500) != 0 || chmod("closed/top/b", 0) != 0 || chmod("closed/top", 0500) != 0) _exit(4);
+    _exit(hf_remove_tree("closed/top", NULL) == 0 && access("closed/top", F_OK) != 0 ? 0 : 5);
+  }
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+  assert_int_equal(hf_remove_tree("closed", NULL), 0);
+}
+
 static void deep_removal(void **state) {
   (void)state;
   int at = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -438,7 +457,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(joins),       cmocka_unit_test(path_order),      cmocka_unit_test(path_safety), cmocka_unit_test(reads_and_writes),
       cmocka_unit_test(whole_files), cmocka_unit_test(atomic_failures), cmocka_unit_test(folders),     cmocka_unit_test(removal),
-      cmocka_unit_test(deep_removal), cmocka_unit_test(locks),          cmocka_unit_test(lock_of_the_dead), cmocka_unit_test(runs),
+      cmocka_unit_test(removal_of_closed_folders), cmocka_unit_test(deep_removal), cmocka_unit_test(locks),          cmocka_unit_test(lock_of_the_dead), cmocka_unit_test(runs),
       cmocka_unit_test(no_such_program), cmocka_unit_test(much_output), cmocka_unit_test(time_outs),       cmocka_unit_test(spawn_and_wait), cmocka_unit_test(descriptors),
       cmocka_unit_test(signals_are_reset), cmocka_unit_test(memory_files),
   };
