@@ -3,8 +3,11 @@
  */
 #include "engine/drill.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ioprio.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -14,6 +17,8 @@
 #include "engine/session.h"
 #include "plugin/worker.h"
 
+#define FOLDER "holdfast-drill-"
+#define JUST_MADE 10 /* seconds in which a folder may not be locked yet */
 #define ROOM_SPARE (64u * HF_MIB) /* beyond what is restored: logs, WAL, a server's own files */
 
 struct drill {
@@ -168,6 +173,22 @@ static void rehearse(struct drill *d, const struct hf_record_source *rs, struct 
   if (hf_remove_tree(folder, &e) < 0) hf_log(HF_LOG_WARNING, "source %s: what was restored is still in %s: %s", rs->name, folder, e.msg);
 }
 
+/* What a drill that was killed has left is plain data. The folder of one that goes on is locked. */
+static void sweep(const char *tmp) {
+  DIR *d = opendir(tmp);
+  for (struct dirent *e; d && (e = readdir(d));) {
+    struct stat st;
+    struct hf_error why = {0};
+    if (strncmp(e->d_name, FOLDER, strlen(FOLDER)) != 0 || strlen(e->d_name) != strlen(FOLDER) + 6) continue;
+    HF_CLEANUP(hf_closep) int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_uid != geteuid() || hf_wall_clock() - st.st_mtime < JUST_MADE || flock(fd, LOCK_EX | LOCK_NB) != 0) continue;
+    HF_CLEANUP(hf_freep) char *path = hf_path_join(tmp, e->d_name);
+    if (hf_remove_tree(path, &why) < 0) hf_log(HF_LOG_WARNING, "what a drill that was killed has left is still in %s: %s", path, why.msg);
+    else hf_log(HF_LOG_NOTICE, "removed %s, which a drill that was killed had left", path);
+  }
+  if (d) closedir(d);
+}
+
 int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_drill_options *o, struct hf_drill_result *out, struct hf_error *err) {
   const char *tmp = o->scratch ? o->scratch : getenv("TMPDIR");
   struct drill d = {.s = s, .rec = rec, .o = o, .lost = HF_BUF_INIT, .bad = HF_BUF_INIT};
@@ -180,12 +201,18 @@ int hf_drill(struct hf_session *s, const struct hf_record *rec, const struct hf_
   for (size_t i = 0; o->sources && i < o->sources->n; i++) {
     if (!hf_record_find_source(rec, o->sources->v[i])) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "snapshot %llu has no source %s", (unsigned long long)rec->seq, o->sources->v[i]);
   }
-  d.folder = hf_path_join(tmp && *tmp == '/' ? tmp : "/tmp", "holdfast-drill-XXXXXX");
+  if (!tmp || *tmp != '/') tmp = "/tmp";
+  sweep(tmp);
+  d.folder = hf_path_join(tmp, FOLDER "XXXXXX");
+  HF_CLEANUP(hf_closep) int lock = -1;
   if (!mkdtemp(d.folder)) {
     int r = hf_fail_errno(err, errno, "cannot make the folder %s", d.folder);
     free(d.folder);
     return r;
   }
+  /* Where there are no locks, the others cannot have it either, and let it be. */
+  lock = open(d.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) hf_closep(&lock);
   out->sources = hf_allocn(rec->n_sources, sizeof *out->sources);
   if (!o->full_speed) step_aside();
   check_meta(&d, &d.meta);

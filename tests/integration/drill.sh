@@ -62,6 +62,26 @@ says '^data +failed .*packs/[0-9a-f]{2}/[0-9a-f]{64}' "and names the object"
 says '^plain +restored ' "and of no other"
 is "$(find "$TMPDIR" -name 'holdfast-drill-*')" '' "nothing is left of this one either"
 
+# Killed: what it left is plain data, and the next drill removes it; of one that goes on, and of what is no drill's, it keeps its hands off.
+"$HOLDFAST" -c "$M" drill --no-record 2 data >"$work/out" 2>"$work/err" </dev/null &
+killed=$!
+for ((i = 0; i < 2000; i++)); do [ ! -e "$(echo "$TMPDIR"/holdfast-drill-*/data)" ] || break; sleep 0.005; done
+kill -9 $killed
+wait $killed 2>/dev/null
+left=$(find "$TMPDIR" -maxdepth 1 -name 'holdfast-drill-*')
+ok "a drill that was killed leaves its folder" test -d "$left"
+mkdir "$TMPDIR/holdfast-drill-busy00" "$TMPDIR/holdfast-drill-of-somebody"
+touch -d '1 hour ago' "$TMPDIR"/holdfast-drill-*
+python3 -c 'import fcntl, os, sys, time; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); time.sleep(600)' "$TMPDIR/holdfast-drill-busy00" &
+busy=$!
+jobs_started+=("$busy")
+for ((i = 0; i < 500; i++)); do flock -n "$TMPDIR/holdfast-drill-busy00" true || break; sleep 0.01; done
+hf drill --no-record 2 plain
+says "removed $left, which a drill that was killed had left" "the next one says that it removes it"
+is "$(find "$TMPDIR" -maxdepth 1 -name 'holdfast-drill-*' -printf '%f\n' | sort | tr '\n' ' ')" 'holdfast-drill-busy00 holdfast-drill-of-somebody ' "and removes nothing else"
+kill -9 "$busy" 2>/dev/null
+rmdir "$TMPDIR/holdfast-drill-busy00" "$TMPDIR/holdfast-drill-of-somebody"
+
 # ---- an application with a clock, assertions, and people to call
 
 mkdir "$work/app"
