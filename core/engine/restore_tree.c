@@ -166,8 +166,10 @@ static void make_above(struct planner *p, const struct hf_recipe_entry *e, const
     for (char *name = strtok_r(names, "/", &rest); fd >= 0 && name; name = strtok_r(NULL, "/", &rest)) {
       /* Once more by chmod: not what the umask leaves of it. */
       if (p->t->made) hf_made_note(p->t->made, path, (size_t)(name - names) + strlen(name), true, true);
-      if (mkdirat(fd, name, 0755) == 0 && fchmodat(fd, name, 0755, 0) != 0) hf_log(HF_LOG_WARNING, "%s: its mode cannot be set: %s", name, strerror(errno));
-      int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      bool fresh = mkdirat(fd, name, 0755) == 0;
+      int next = openat(fd, name, (fresh ? O_RDONLY : O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      /* Of what was opened: the name may be a link to something else by now. */
+      if (fresh && next >= 0 && fchmod(next, 0755) != 0) hf_log(HF_LOG_WARNING, "%s: its mode cannot be set: %s", name, strerror(errno));
       close(fd);
       fd = next;
     }
@@ -414,7 +416,7 @@ int hf_restore_tree(struct hf_reading *rd, const struct hf_record_stream *st, co
   struct hf_plan *plan = NULL;
   int r = hf_reading_ready(rd, err);
   if (r == 0) r = hf_reading_recipe(rd, st, !o->no_local, &recipe, err);
-  struct hf_extract_options xo = {.root = root, .replace = replace, .verify = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
+  struct hf_extract_options xo = {.root = root, .replace = replace, .verify = replace, .sync = replace, .owner = !o->no_owner && geteuid() == 0, .spool_dir = hf_state_dir(rd->s->state), .map = map_path, .problem = on_problem, .ctx = &t};
   if (!o->patterns || o->patterns->n == 0) xo.map = NULL;
   if (r == 0) r = hf_extract_open(&xo, &t.x, err);
   if (r == 0) r = hf_reading_plan(rd, &plan, err);

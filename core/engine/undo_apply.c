@@ -58,7 +58,7 @@ static int read_tar(struct hf_extract *x, const char *tar, struct hf_error *err)
 static int read_tars(struct apply *a, const json_t *source, const char *root, bool seen, struct hf_error *err) {
   struct hf_extract *x = NULL;
   struct hf_extract_counts c = {0};
-  struct hf_extract_options xo = {.root = root, .replace = true, .owner = geteuid() == 0, .verify = true, .spool_dir = hf_state_dir(a->s->state), .look = seen ? see : NULL, .problem = seen ? NULL : problem, .ctx = a};
+  struct hf_extract_options xo = {.root = root, .replace = true, .owner = geteuid() == 0, .verify = true, .sync = true, .spool_dir = hf_state_dir(a->s->state), .look = seen ? see : NULL, .problem = seen ? NULL : problem, .ctx = a};
   const json_t *stream;
   size_t i;
   int r = hf_extract_open(&xo, &x, err);

@@ -163,6 +163,37 @@ exits 0 "in place where the folders above are gone"
 is "$(cat "$work/upper/a b/c/private/file")" one "what was in it is back"
 is "$(stat -c %a "$work/upper/a b/c/private" "$work/upper/a b/c" "$work/upper/a b" "$work/upper" | tr '\n' ' ')" '700 755 755 755 ' "with its mode, and those above it can be passed by all"
 
+# Whoever owns a folder above swaps one that has just been made for a link to somebody else's: the mode goes to what was made. And what came is on the disk when it ends.
+if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; then
+  rm -r "$work/upper"
+  mkdir "$work/upper"
+  mkdir -m 700 "$work/somebody"
+  {
+    for ((i = 0; i < 3000; i++)); do
+      if [ -d "$work/upper/a b" ]; then
+        mv "$work/upper/a b" "$work/upper/away"
+        ln -s "$work/somebody" "$work/upper/a b"
+        break
+      fi
+      sleep 0.002
+    done
+  } &
+  swapper=$!
+  strace -f -o "$work/trace" -e trace=fchmod,fchmodat,syncfs -e inject=fchmod,fchmodat:delay_enter=300000:when=1 "$HOLDFAST" -c "$M" restore latest --in-place --yes >"$work/out" 2>"$work/err" </dev/null
+  rc=$? last='restore with a folder swapped'
+  wait "$swapper"
+  exits 3 "a folder that was swapped for a link on the way is not followed"
+  ok "it was swapped" test -L "$work/upper/a b"
+  is "$(stat -c %a "$work/somebody")" 700 "and the folder that the link leads to has its mode"
+  rm "$work/upper/a b"
+  strace -f -o "$work/trace" -e trace=syncfs "$HOLDFAST" -c "$M" restore latest --in-place --yes >"$work/out" 2>"$work/err" </dev/null
+  ok "what came is put on the disk" grep -q 'syncfs(.*= 0' "$work/trace"
+  echo two >"$work/upper/a b/c/private/file"
+  must restore latest --in-place --yes
+  strace -f -o "$work/trace" -e trace=syncfs "$HOLDFAST" -c "$M" restore --undo --yes >"$work/out" 2>"$work/err" </dev/null
+  ok "and so is what is put back" grep -q 'syncfs(.*= 0' "$work/trace"
+fi
+
 # ---- what the source does not read any more, and the snapshot holds
 
 less=$work/less
