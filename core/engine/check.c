@@ -17,7 +17,6 @@
 #define STATE_LEAST (64 * HF_MIB) /* less free space than this: runs will fail */
 #define STATE_LITTLE (512 * HF_MIB)
 #define TARGET_LITTLE (1024 * HF_MIB)
-#define CLOCK_SLACK 300 /* seconds that clocks may differ */
 
 struct check {
   struct hf_session *s;
@@ -333,13 +332,13 @@ static void check_clock(struct check *c, bool chain) {
   int64_t now = hf_wall_clock();
   hf_format_time(now_text, now);
   HF_CLEANUP(hf_freep) char *db = hf_path_join(s->manifest->state, HF_STATE_DB);
-  if (stat(db, &st) == 0 && st.st_mtime > now + CLOCK_SLACK) {
+  if (stat(db, &st) == 0 && st.st_mtime > now + HF_CLOCKS_DIFFER) {
     hf_format_time(then, st.st_mtime);
     hf_format_duration(ahead, (double)(st.st_mtime - now));
     say(c, HF_VERDICT_FAILED, "clock", now_text, "%s was written at %s, %s later: the clock was set back; set it right", db, then, ahead);
     return;
   }
-  if (chain && s->head && hf_session_record(s, s->head, &rec, NULL, NULL) == 0 && rec->time > now + CLOCK_SLACK) {
+  if (chain && s->head && hf_session_record(s, s->head, &rec, NULL, NULL) == 0 && rec->time > now + HF_CLOCKS_DIFFER) {
     hf_format_time(then, rec->time);
     hf_format_duration(ahead, (double)(rec->time - now));
     say(c, HF_VERDICT_FAILED, "clock", now_text,

@@ -11,6 +11,7 @@
 #include "state/state.h"
 
 #define HF_TOOL "holdfast " HF_VERSION
+#define HF_CLOCKS_DIFFER 300 /* seconds that clocks may differ; a time that is further ahead is a wrong one */
 
 /* Set by signal handlers; everything long looks at it. Taken back for the last things that a run which was told to stop has to do (an index, its lock); a second signal ends the process all the same. */
 extern volatile int hf_cancel;

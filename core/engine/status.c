@@ -135,11 +135,15 @@ static bool is_held(const struct hf_looking *l, const struct hf_live_snapshot *v
 
 static int64_t age_of(const struct hf_looking *l, int64_t time) { return HF_MAX(l->now - time, (int64_t)0); }
 
-static void age_text(char out[64], int64_t age, uint64_t seq) {
+/* Whatever happens, one of tomorrow does not get old before then. */
+static bool is_ahead(const struct hf_looking *l, int64_t time) { return time > l->now + HF_CLOCKS_DIFFER; }
+
+static void age_text(const struct hf_looking *l, char out[160], int64_t age, int64_t time, uint64_t seq) {
   char took[24];
-  hf_format_duration(took, (double)age);
-  if (age < 0) snprintf(out, 64, "there is no good snapshot of it");
-  else snprintf(out, 64, "newest snapshot %llu is %s old", (unsigned long long)seq, took);
+  hf_format_duration(took, (double)(is_ahead(l, time) ? time - l->now : age));
+  if (age < 0) snprintf(out, 160, "there is no good snapshot of it");
+  else if (is_ahead(l, time)) snprintf(out, 160, "newest snapshot %llu is %s ahead of the clock, so its age is not known: the clock is slow, or was fast then", (unsigned long long)seq, took);
+  else snprintf(out, 160, "newest snapshot %llu is %s old", (unsigned long long)seq, took);
 }
 
 static enum hf_event rpo_event(enum hf_stand stand) { return stand == HF_STAND_CRITICAL ? HF_EVENT_RPO_CRITICAL : HF_EVENT_RPO_WARNING; }
@@ -164,7 +168,7 @@ static void details(struct hf_looking *l, struct hf_status_source *x) {
 
 static void look_at_source(struct hf_looking *l, const struct hf_manifest_source *m) {
   struct hf_status_source *x = &l->out->sources[l->out->n_sources++];
-  char age[64], rpo[40];
+  char age[160], rpo[40];
   *x = (struct hf_status_source){.name = m->name, .age = -1, .rpo = m->rpo, .rto = m->rto};
   for (size_t i = l->live.n; i-- > 0 && x->seq == 0;) {
     const struct hf_live_snapshot *v = &l->live.v[i];
@@ -184,8 +188,8 @@ static void look_at_source(struct hf_looking *l, const struct hf_manifest_source
   }
   x->stand = hf_rpo_stand(x->age, x->rpo);
   /* Without rpo nobody says how old it may be; but some there has to be. */
-  if (x->age < 0 && x->stand == HF_STAND_OK) x->stand = HF_STAND_WARNING;
-  age_text(age, x->age, x->seq);
+  if (x->stand == HF_STAND_OK && (x->age < 0 || is_ahead(l, x->time))) x->stand = HF_STAND_WARNING;
+  age_text(l, age, x->age, x->time, x->seq);
   rpo_text(rpo, x->rpo);
   hf_status_find(l, "source", m->name, rpo_event(x->stand), x->stand, "%s%s%s", age, rpo, x->partial ? "; it is there in part" : "");
 }
@@ -203,14 +207,15 @@ static void find_newest(struct hf_looking *l, struct hf_status_target *t) {
 }
 
 static void look_at_age(struct hf_looking *l, struct hf_status_target *t) {
-  char age[64], rpo[40];
+  char age[160], rpo[40];
   find_newest(l, t);
   if (is_in_the_dark(l)) {
     t->stand = HF_STAND_UNKNOWN;
     return;
   }
   t->stand = hf_rpo_stand(t->age, t->rpo);
-  age_text(age, t->age, t->seq);
+  if (t->stand == HF_STAND_OK && is_ahead(l, t->time)) t->stand = HF_STAND_WARNING;
+  age_text(l, age, t->age, t->time, t->seq);
   rpo_text(rpo, t->rpo);
   if (t->age < 0) snprintf(age, sizeof age, "it holds no good snapshot");
   hf_status_find(l, "age at target", t->name, rpo_event(t->stand), t->stand, "%s%s%s", age, rpo, t->open ? "" : "; as this host remembers");

@@ -184,6 +184,24 @@ at +50d status --json
 is "$(stands "recipient:$soon")" CRITICAL "a key has expired"
 says 'cannot be encrypted to, so there is no backup: .*expired' "is said"
 
+# ---- a snapshot of tomorrow
+
+new_repo ahead "rpo = 24h" <<END
+[source tree]
+plugin = files
+path = $tree/2
+END
+must init
+at +10d backup
+exits 0 "a backup while the clock is ten days fast"
+hf status --json
+exits 1 "when it is right again: WARNING"
+is "$(stands source:tree) $(stands age-at-target:disk)" "WARNING WARNING" "a copy that does not get old for ten days is not well"
+says 'newest snapshot 2 is (9d 23h|10d 00h) ahead of the clock, so its age is not known' "is said"
+must backup
+hf status
+exits 0 "one of today, and all is well"
+
 # ---- disks
 
 small_disk "$work/small" 40m
