@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "engine/runlog.h"
 #include "engine/status.h"
 
 struct wish {
@@ -255,6 +256,7 @@ int hf_cmd_status(struct hf_cmd *c) {
   if (hf_session_open(c->manifest, &how, &s, &e) < 0) {
     if (w.nagios) printf("HOLDFAST UNKNOWN - %s\n", e.msg);
     hf_out_error(c, &e);
+    if (w.notify) hf_status_failed(c->manifest, &e);
     return HF_STAND_UNKNOWN;
   }
   int code = look(c, s, &w, &o);

@@ -20,6 +20,7 @@ struct hf_finding {
   enum hf_stand stand;
   char *text;
 };
+#define HF_STATUS_KEY "status:" /* of the finding that says whether anything could be looked at */
 struct hf_findings { struct hf_finding *v; size_t n; };
 void hf_findings_free(struct hf_findings *f);
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/notify.h"
+#include "state/state.h"
 
 struct hf_run {
   const struct hf_manifest *m;
@@ -91,10 +92,15 @@ static void gone(void *ctx, int64_t id) {
 
 /* ---- begin and end ---- */
 
+/* Is this the host, and the account that backs up? */
+static bool is_ours(const struct hf_manifest *m) {
+  HF_CLEANUP(hf_freep) char *state = hf_path_join(m->state, HF_STATE_DB);
+  return access(m->state, W_OK | X_OK) == 0 && access(state, W_OK) == 0;
+}
+
 static struct hf_run *begin(const struct hf_manifest *m, const char *verb, bool without_state) {
-  HF_CLEANUP(hf_freep) char *state = hf_path_join(m->state, "state.sqlite");
   struct hf_error e = {0};
-  bool ours = access(m->state, W_OK | X_OK) == 0 && access(state, W_OK) == 0;
+  bool ours = is_ours(m);
   if (!ours && !without_state) return NULL;
   struct hf_run *r = hf_alloc(sizeof *r);
   r->m = m;
@@ -201,6 +207,26 @@ void hf_run_failed(const char *manifest_file, const char *verb, bool writes, con
     hf_run_error(r, why);
     hf_run_end(r, 1, NULL);
   }
+  hf_manifest_free(m);
+  hf_registry_free(registry);
+}
+
+void hf_status_failed(const char *manifest_file, const struct hf_error *why) {
+  struct hf_registry *registry = hf_registry_new();
+  struct hf_manifest *m = NULL;
+  struct hf_runs *runs = NULL;
+  struct hf_error e = {0};
+  if (hf_manifest_load_channels(manifest_file, registry, &m, NULL) < 0) {
+    hf_log(HF_LOG_WARNING, "nobody is told: a manifest that is wrong does not say whom");
+  } else if (!is_ours(m)) {
+    hf_log(HF_LOG_WARNING, "nobody is told: this is not the host, or not the account that backs up");
+  } else {
+    HF_CLEANUP(hf_freep) char *text = hf_printable(why->msg, strlen(why->msg));
+    struct hf_finding f = {.key = (char[]){HF_STATUS_KEY}, .what = "status", .name = (char[]){""}, .event = HF_EVENT_FAILURE, .stand = HF_STAND_CRITICAL, .text = text};
+    if (hf_runs_open(m->state, &runs, &e) < 0) hf_log(HF_LOG_WARNING, "%s", e.msg);
+    hf_notify_alarms(m, runs, &(struct hf_findings){&f, 1}, false);
+  }
+  hf_runs_close(runs);
   hf_manifest_free(m);
   hf_registry_free(registry);
 }

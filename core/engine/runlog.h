@@ -25,6 +25,9 @@ void hf_run_end(struct hf_run *r, int exit, json_t *facts);
 /* A run that could not even open its session: both of the above. writes: it is one that only the host does, and is told of even without a state folder. */
 void hf_run_failed(const char *manifest_file, const char *verb, bool writes, const struct hf_error *why);
 
+/* status could not look at anything, and why: that is an alarm, too. Told when the manifest and a channel can be used all the same; in hf_status it is over. */
+void hf_status_failed(const char *manifest_file, const struct hf_error *why);
+
 /* The state folder's file of a run's words; caller frees. */
 char *hf_run_log_path(const char *state, int64_t id);
 /* Is the process of a run that has not ended alive? It holds a lock on its file. */

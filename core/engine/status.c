@@ -287,6 +287,7 @@ int hf_status(struct hf_session *s, struct hf_runs *runs, const struct hf_status
   struct hf_error e = {0};
   *out = (struct hf_status){.quick = o->quick};
   out->drill.seconds = -1;
+  hf_status_find(&l, "status", "", HF_EVENT_FAILURE, HF_STAND_OK, "the manifest, its secrets and the state can be read"); /* else hf_status_failed */
   open_targets(&l);
   read_chain(&l);
   look_at_state(&l);

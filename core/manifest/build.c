@@ -266,7 +266,7 @@ static int unknown_key(const char *near, const char *known, struct hf_error *err
 
 /* One key of [holdfast] into the settings, and into the manifest what is a list. */
 static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const struct hf_raw *raw, size_t section, size_t key,
-                        bool fetch, struct hf_error *err) {
+                        enum hf_fetch fetch, struct hf_error *err) {
   const struct hf_raw_section *s = &raw->sections[section], *old_section = NULL;
   const struct hf_raw_key *k = &s->keys[key];
   if (!hf_settings_knows(set, k->key))
@@ -294,7 +294,7 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
     return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1; 100 is a good value");
   if (strcmp(k->key, "checkpoint") == 0 && set->values[H_CHECKPOINT].number < 1)
     return hf_fail(err, HOLDFAST_E_CONFIG, "at least 1s; 5m is a good value");
-  if (strcmp(k->key, "time-zone") == 0) return check_zone(k->value, fetch, err);
+  if (strcmp(k->key, "time-zone") == 0) return check_zone(k->value, fetch != HF_FETCH_NONE, err);
   if (strcmp(k->key, "host-key") == 0) {
     m->host_key = hex_of(k->value);
     if (!m->host_key || (strlen(m->host_key) != 40 && strlen(m->host_key) != 64))
@@ -305,7 +305,7 @@ static int holdfast_key(struct hf_manifest *m, struct hf_settings *set, const st
 }
 
 static int build_holdfast(struct hf_manifest *m, const struct hf_raw *raw, const char *file, struct hf_settings *set,
-                          bool fetch, struct hf_error *err) {
+                          enum hf_fetch fetch, struct hf_error *err) {
   const struct hf_raw_section *top = raw->n && raw->sections[0].kind == HF_SECTION_HOLDFAST ? &raw->sections[0] : NULL;
   if (!top)
     return hf_fail(err, HOLDFAST_E_CONFIG,
@@ -597,7 +597,7 @@ static int fetch_secrets(const struct hf_raw *raw, struct hf_settings *set, enum
   return s ? hf_at_setting(err, s, set->bad_line ? set->bad_line : s->line) : r;
 }
 
-static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_registry *registry, bool fetch,
+static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_registry *registry, enum hf_fetch fetch,
                  struct hf_error *err) {
   HF_CLEANUP(hf_settings_freep) struct hf_settings *top = hf_settings_new(holdfast_table);
   int r = build_holdfast(m, raw, m->file, top, fetch, err);
@@ -639,20 +639,22 @@ static int build(struct hf_manifest *m, const struct hf_raw *raw, struct hf_regi
   if (m->n_targets == 0)
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: there is no [target NAME] section; at least one is needed", m->file);
   if ((r = check_takes(m, err)) < 0) return r;
-  for (size_t i = 0; fetch && r == 0 && i < m->n_sources; i++)
+  for (size_t i = 0; fetch == HF_FETCH_ALL && r == 0 && i < m->n_sources; i++)
     if (m->sources[i].enabled) r = fetch_secrets(raw, m->sources[i].settings, HF_SECTION_SOURCE, m->sources[i].name, err);
-  for (size_t i = 0; fetch && r == 0 && i < m->n_targets; i++)
+  for (size_t i = 0; fetch == HF_FETCH_ALL && r == 0 && i < m->n_targets; i++)
     if (m->targets[i].enabled) r = fetch_secrets(raw, m->targets[i].settings, HF_SECTION_TARGET, m->targets[i].name, err);
-  for (size_t i = 0; fetch && r == 0 && i < m->n_notify; i++) {
+  for (size_t i = 0; fetch != HF_FETCH_NONE && r == 0 && i < m->n_notify; i++) {
     struct hf_manifest_notify *n = &m->notify[i];
+    struct hf_error e = {0};
     if (!n->enabled) continue;
-    r = fetch_secrets(raw, n->settings, HF_SECTION_NOTIFY, n->name, err);
-    if (r == 0) r = hf_finish_notify(find_section(raw, HF_SECTION_NOTIFY, n->name), n, err);
+    /* Nothing that is backed up needs it: it costs its own messages. */
+    if (fetch_secrets(raw, n->settings, HF_SECTION_NOTIFY, n->name, &e) < 0) n->broken = hf_strdup(e.msg);
+    else r = hf_finish_notify(find_section(raw, HF_SECTION_NOTIFY, n->name), n, err);
   }
   return r;
 }
 
-int hf_manifest_build(const struct hf_raw *raw, const char *file, struct hf_registry *registry, bool fetch,
+int hf_manifest_build(const struct hf_raw *raw, const char *file, struct hf_registry *registry, enum hf_fetch fetch,
                       struct hf_manifest **out, struct hf_error *err) {
   struct hf_manifest *m = hf_alloc(sizeof *m);
   m->file = hf_strdup(file);

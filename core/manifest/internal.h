@@ -52,8 +52,9 @@ int hf_manifest_parse(const char *text, size_t n, const char *name, struct hf_re
                       struct hf_error *err);
 
 /* ---- sections to a manifest (build.c) ---- */
-/* fetch: read files and run commands for secrets. */
-int hf_manifest_build(const struct hf_raw *raw, const char *file, struct hf_registry *registry, bool fetch,
+/* Whose secrets are fetched: files are read, and commands run. */
+enum hf_fetch { HF_FETCH_NONE, HF_FETCH_CHANNELS, HF_FETCH_ALL };
+int hf_manifest_build(const struct hf_raw *raw, const char *file, struct hf_registry *registry, enum hf_fetch fetch,
                       struct hf_manifest **out, struct hf_error *err);
 /* Is name fit for a source, target or host: [A-Za-z0-9._-], 1 to 64 bytes, not starting with '.' or '-'? */
 bool hf_is_instance_name(const char *name);

@@ -224,21 +224,25 @@ int hf_manifest_names(const char *file, struct hf_list *sources, struct hf_list 
   return r;
 }
 
-int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err) {
+static int load(const char *file, struct hf_registry *registry, enum hf_fetch fetch, struct hf_manifest **out, struct hf_error *err) {
   struct reading rd = {0};
   HF_CLEANUP(hf_freep) char *path = absolute(file);
   int r = read_file(&rd, path, 0, err);
-  if (r == 0) r = hf_manifest_build(&rd.raw, path, registry, true, out, err);
+  if (r == 0) r = hf_manifest_build(&rd.raw, path, registry, fetch, out, err);
   hf_raw_free(&rd.raw);
   hf_list_free(&rd.ids);
   return r;
 }
 
+int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err) { return load(file, registry, HF_FETCH_ALL, out, err); }
+
+int hf_manifest_load_channels(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err) { return load(file, registry, HF_FETCH_CHANNELS, out, err); }
+
 int hf_manifest_parse(const char *text, size_t n, const char *name, struct hf_registry *registry, struct hf_manifest **out,
                       struct hf_error *err) {
   struct reading rd = {.from_memory = true};
   int r = read_text(&rd, name, 0, text, n, 0, err);
-  if (r == 0) r = hf_manifest_build(&rd.raw, name, registry, false, out, err);
+  if (r == 0) r = hf_manifest_build(&rd.raw, name, registry, HF_FETCH_NONE, out, err);
   hf_raw_free(&rd.raw);
   hf_list_free(&rd.ids);
   return r;

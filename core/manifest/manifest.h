@@ -100,6 +100,8 @@ struct hf_manifest {
  * a list is a repeated key, or commas in recipients; `include = GLOB` in [holdfast] is relative to the including file, files in name order, at most 8 deep.
  * A file that holds an inline secret and is readable by group or others is refused, and so is a manifest writable by others when running as root. */
 int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);
+/* As hf_manifest_load, but of secrets only those of channels are fetched: for telling that one of the others cannot be. */
+int hf_manifest_load_channels(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);
 /* What it names, without a look at plugins, values and secrets: sources and targets (appended), and the state folder (caller frees). */
 int hf_manifest_names(const char *file, struct hf_list *sources, struct hf_list *targets, char **state, struct hf_error *err);
 void hf_manifest_free(struct hf_manifest *m);

@@ -248,6 +248,7 @@ int hf_finish_notify(const struct hf_raw_section *s, struct hf_manifest_notify *
 void hf_free_notify(struct hf_manifest_notify *n) {
   hf_settings_free(n->settings);
   hf_list_free(&n->verbs);
+  free(n->broken);
   free(n->name);
   free(n->file);
 }

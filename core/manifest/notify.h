@@ -42,6 +42,7 @@ struct hf_manifest_notify {
   int64_t at_most_every;      /* seconds before `status` repeats an alarm that has not changed; default 24h, 0: repeats always */
   int64_t timeout;            /* seconds for one message, tries included; default 30s */
   bool enabled;
+  char *broken;               /* why a secret of its could not be fetched, so that nothing can be sent; NULL: all is there */
   char *file;                 /* where the section stands */
   unsigned line;
 };

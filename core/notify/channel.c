@@ -13,6 +13,7 @@ int hf_channel_send(const struct hf_manifest_notify *n, const struct hf_notice *
   double deadline = hf_now() + (double)n->timeout;
   struct hf_error e = {0};
   int r = 0;
+  if (n->broken) return hf_fail(err, HOLDFAST_E_CONFIG, "%s", n->broken);
   for (int i = 1; i <= TRIES; i++) {
     r = types[n->type]->send(n, x, deadline, &e);
     if (r != HOLDFAST_E_TRANSIENT || i == TRIES || hf_now() + i >= deadline) break;
@@ -21,4 +22,7 @@ int hf_channel_send(const struct hf_manifest_notify *n, const struct hf_notice *
   return r < 0 ? hf_fail(err, r, "%s", e.msg) : 0;
 }
 
-int hf_channel_probe(const struct hf_manifest_notify *n, char **what, struct hf_error *err) { return types[n->type]->probe(n, hf_now() + (double)n->timeout, what, err); }
+int hf_channel_probe(const struct hf_manifest_notify *n, char **what, struct hf_error *err) {
+  if (n->broken) return hf_fail(err, HOLDFAST_E_CONFIG, "%s", n->broken);
+  return types[n->type]->probe(n, hf_now() + (double)n->timeout, what, err);
+}

@@ -392,6 +392,12 @@ type = command
 command = no-such-program --flag
 END
 check_fails "no such program" 'there is no program no-such-program that can be run'
+fails "a secret that cannot be fetched" '.*\[notify bad\] url-command: the command false ended with exit code 1' <<END
+[notify bad]
+type = webhook
+url-command = false
+END
+check_fails "a secret that cannot be fetched" '.*\[notify bad\] url-command: the command false ended with exit code 1'
 
 # ---- tests, and who can be listed
 
@@ -525,6 +531,37 @@ exits 1 "another one works"
 is "$(lines http '(lambda f: (f["event"], f["verb"], "another holdfast" in f["error"]))(json.loads(d["body"]))')" "('failure', 'backup', True)" "is told as a failure, with its reason"
 kill "${jobs_started[-1]}" 2>/dev/null
 forget
+for _ in $(seq 250); do flock -n "$R/state/lock" true && break; sleep 0.02; done
+hf backup
+cat >"$work/cache.ini" <<END
+[source cache]
+plugin = redis
+socket = $work/no.sock
+password-file = $work/no-such-password
+END
+cat "$work/cache.ini" >>"$M"
+forget
+hf backup
+exits 2 "a source's secret cannot be fetched: no backup"
+hf status --notify
+exits 3 "nor can status look"
+is "$(lines http '(lambda f: (f["event"], f["status"], [a["key"] for a in f["alarms"]], "no-such-password" in f["subject"]))(json.loads(d["body"]))')" \
+  "('failure', 'critical', ['status:'], True)" "which is told, with the reason"
+forget
+hf status --notify
+[ ! -e "$ends/http" ]
+result $? "once" || diag "$ends/http"
+echo hush >"$work/no-such-password"
+chmod 600 "$work/no-such-password"
+hf status --notify
+is "$(lines http '[(a["key"], a["verdict"]) for a in json.loads(d["body"])["alarms"] if a["key"] == "status:"]')" "[('status:', 'OK')]" "and so is that it can again"
+forget
+echo nonsense >>"$M"
+hf status --notify
+exits 3 "a manifest that is wrong"
+says 'nobody is told: a manifest that is wrong does not say whom' "says that nobody is told"
+sed -i '/^nonsense$/d' "$M"
+
 stranger
 hf verify
 [ ! -e "$ends/http" ]
