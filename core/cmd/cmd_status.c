@@ -219,7 +219,7 @@ static int look(struct hf_cmd *c, struct hf_session *s, const struct wish *w, co
       print_text(&st, c->quiet);
     const char *file = w->prometheus ? w->prometheus : s->manifest->metrics_file;
     int written = file ? write_metrics(c, &st, s->manifest->host, file) : 0;
-    code = HF_MAX(code, written);
+    if (code != HF_STAND_CRITICAL) code = HF_MAX(code, written); /* UNKNOWN, which must not hide what is worse */
     if (w->notify && hf_state_is_temporary(s->state))
       hf_log(HF_LOG_WARNING, "nobody is told: this is not the host, or not the account that backs up");
     else if (w->notify)

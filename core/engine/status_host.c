@@ -95,6 +95,8 @@ static void find_run(struct hf_looking *l, const struct hf_status_run *r) {
 static void look_at_runs(struct hf_looking *l) {
   struct hf_status *out = l->out;
   struct hf_error e = {0};
+  if (!l->runs && !hf_state_is_temporary(l->s->state))
+    hf_status_find(l, "runs", "", HF_EVENT_FAILURE, HF_STAND_WARNING, "what was noted of runs and of what was told cannot be read, so failed ones go unseen and every alarm is told each time: see to %s/runs.sqlite, or move it away", hf_state_dir(l->s->state));
   if (!l->runs) return;
   out->runs = hf_allocn(HF_STATUS_RUNS, sizeof *out->runs);
   out->last = hf_allocn(HF_NELEM(watched), sizeof *out->last);
@@ -112,7 +114,7 @@ static void look_at_runs(struct hf_looking *l) {
     hf_run_row_free(&row);
     out->n_last++;
   }
-  if (r < 0) hf_status_find(l, "runs", "", HF_EVENT_FAILURE, HF_STAND_UNKNOWN, "%s", e.msg);
+  if (r < 0) hf_status_find(l, "runs", "", HF_EVENT_FAILURE, HF_STAND_WARNING, "%s", e.msg);
 }
 
 /* ---- the newest drill ---- */

@@ -282,6 +282,16 @@ after=$(find "$R/state/runs" -type f | wc -l)
 result $? "logs older than run-log-keep are swept" || echo "# $before before, $after after"
 is "$(sqlite3 "$R/state/runs.sqlite" 'select count(*) from runs')" "$after" "and so are the rows"
 
+cp "$R/state/runs.sqlite" "$work/runs.sqlite"
+rm -f "$R/state/runs.sqlite"-*
+echo 'no database at all, only a text of some length that is none' >"$R/state/runs.sqlite"
+hf status --json
+exits 1 "what was noted of runs is damaged"
+is "$(stands runs:)" WARNING "is a finding"
+hf backup
+exits 0 "and fails no backup"
+cp "$work/runs.sqlite" "$R/state/runs.sqlite"
+
 # ---- for machines
 
 hf status --nagios
@@ -314,6 +324,8 @@ is "$(stat -c %a "$work/textfile/holdfast.prom") $(ls "$work/textfile")" "644 ho
 hf status --prometheus "$work/no-such-folder/x.prom"
 exits 3 "a file that cannot be written"
 says 'the metrics: .*no-such-folder' "is said"
+at +25h status --prometheus "$work/no-such-folder/x.prom"
+exits 2 "and what is worse stands before it"
 sed -i "s|^host = .*|&\nmetrics-file = $work/textfile/second.prom|" "$M"
 mv "$work/second" "$work/away"
 hf status
