@@ -182,6 +182,8 @@ static int read_file(struct reading *rd, const char *file, unsigned depth, struc
     return HOLDFAST_E_CONFIG;
   }
   if (!S_ISREG(st.st_mode)) return hf_fail(err, HOLDFAST_E_CONFIG, "%s: not a regular file", file);
+  if (geteuid() == 0 && st.st_uid != 0)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "%s: belongs to user %u, and this is root, which runs what it says; chown it to root", file, (unsigned)st.st_uid);
   if (geteuid() == 0 && ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && st.st_gid != 0)))
     return hf_fail(err, HOLDFAST_E_CONFIG, "%s: writable by others than its owner (mode %04o), and this is root; chmod go-w it",
                    file, (unsigned)(st.st_mode & 07777));

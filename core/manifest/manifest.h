@@ -98,7 +98,7 @@ struct hf_manifest {
  * registry: where plugins come from; it must outlive the manifest.
  * Grammar: [holdfast] (first, once), [source NAME], [target NAME], [notify NAME], [contact NAME]; `key = value`; `;` or `#` starts a comment at a line's start, ` ;` and ` #` within a line;
  * a list is a repeated key, or commas in recipients; `include = GLOB` in [holdfast] is relative to the including file, files in name order, at most 8 deep.
- * A file that holds an inline secret and is readable by group or others is refused, and so is a manifest writable by others when running as root. */
+ * A file that holds an inline secret and is readable by group or others is refused, and so is, when running as root, one that another account owns or can write. */
 int hf_manifest_load(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);
 /* As hf_manifest_load, but of secrets only those of channels are fetched: for telling that one of the others cannot be. */
 int hf_manifest_load_channels(const char *file, struct hf_registry *registry, struct hf_manifest **out, struct hf_error *err);

@@ -567,6 +567,16 @@ static void files(void **state) {
     path = put("main.ini", TOP SRC DST, 0664);
     assert_int_equal(chown(path, 0, 12345), 0);
     assert_int_equal(hf_manifest_load(path, registry, &m, &err), HOLDFAST_E_CONFIG);
+    assert_int_equal(chown(path, 12345, 0), 0);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(hf_manifest_load(path, registry, &m, &err), HOLDFAST_E_CONFIG);
+    assert_non_null(strstr(err.msg, "/main.ini: belongs to user 12345, and this is root"));
+    assert_int_equal(chown(path, 0, 0), 0);
+    free(path);
+    path = put("theirs.ini", "[source b]\nplugin = s\n", 0644);
+    assert_int_equal(chown(path, 12345, 0), 0);
+    assert_int_equal(load(TOP "include = theirs.ini\n" SRC DST, 0644, &m, &err), HOLDFAST_E_CONFIG);
+    assert_non_null(strstr(err.msg, "/theirs.ini: belongs to user 12345, and this is root, which runs what it says; chown it to root"));
     assert_int_equal(chown(path, 0, 0), 0);
     free(path);
   }
