@@ -543,10 +543,12 @@ static int build_target(const struct hf_settings *defaults, const struct hf_raw_
   if (*out->prefix && check_prefix(out->prefix, err) < 0) return hf_at(err, s, common->values[T_PREFIX].line, "prefix");
   out->enabled = common->values[T_ENABLED].number != 0;
   out->removable = common->values[T_REMOVABLE].number != 0;
-  /* A disk that is away most of the time has an age of its own, if any. */
-  out->rpo = common->values[T_RPO].count || out->removable ? common->values[T_RPO].number : defaults->values[H_RPO].number;
   int k = build_way(s, common, out, err);
-  return k < 0 ? k : build_keep(s, common->values, out, err);
+  if (k == 0) k = build_keep(s, common->values, out, err);
+  /* What is away most of the time, or gets a snapshot a month, has an age of its own, if any. */
+  bool own = common->values[T_RPO].count || out->removable || out->take != HF_PERIOD_NONE;
+  out->rpo = own ? common->values[T_RPO].number : defaults->values[H_RPO].number;
+  return k;
 }
 
 /* ---- [contact NAME] ---- */

@@ -428,12 +428,13 @@ static void secrets(void **state) {
 static void notify(void **state) {
   (void)state;
   struct hf_manifest *m = good("[holdfast]\nhost = web1\nrecipients = a@example.com\nrpo = 24h\nrto = 4h\nmetrics-file = /m.prom\n" SRC "rpo = 1h\n" DST "rpo = 2d\n"
-                               "[source other]\nplugin = fake\npath = /etc\nrto = 30m\n[target gone]\nplugin = shelf\npath = /x\nremovable = yes\n" MAIL
+                               "[source other]\nplugin = fake\npath = /etc\nrto = 30m\n[target gone]\nplugin = shelf\npath = /x\nremovable = yes\n[target cold]\nplugin = shelf\npath = /y\ntake = monthly\n[target warm]\nplugin = shelf\npath = /z\n" MAIL
                                "events = failure, tamper\nevents = drill\nverbs = backup\nat-most-every = 1h\n" HOOK "enabled = no\n");
   assert_true(m->rpo == 86400 && m->rto == 14400 && m->run_log_keep == 30 * 86400);
   assert_string_equal(m->metrics_file, "/m.prom");
   assert_true(m->sources[0].rpo == 3600 && m->sources[0].rto == 0 && m->sources[1].rpo == 86400 && m->sources[1].rto == 1800);
   assert_true(m->targets[0].rpo == 2 * 86400 && m->targets[1].rpo == 0);
+  assert_true(m->targets[2].rpo == 0 && m->targets[3].rpo == 86400); /* a day would be an alarm for ever where there is one a month */
   assert_int_equal(m->n_notify, 2);
   const struct hf_manifest_notify *n = &m->notify[0];
   assert_string_equal(n->name, "ops");
