@@ -132,6 +132,10 @@ for unit in $(printf '%s\n' $units | grep '\.service$'); do
   [ "$unit" != holdfast-drill.service ] || most=28
   ok "$unit is exposed to $most of 100 at most" on systemd-analyze security --no-pager --threshold=$most "$unit"
 done
+# A rehearsal does for its record, at its end.
+for unit in backup backup@ prune drill; do
+  ok "holdfast-$unit waits for a run that holds the lock" grep -q '^ExecStart=.* --lock-wait 6h ' "$work/dest$folder/holdfast-$unit.service"
+done
 while IFS= read -r line; do
   ok "$line is a time" on systemd-analyze calendar "${line#*=}"
 done < <(cat "$work/dest$folder"/*.timer | grep '^OnCalendar=')
