@@ -64,12 +64,12 @@ static int run(const char *line, const struct hf_list *env, const struct hf_mani
   free(argv);
   free(envp);
   log_output(source->name, hook, &out, HF_LOG_INFO);
+  log_output(source->name, hook, &complaint, HF_LOG_NOTICE);
   if (r < 0) return hf_prefix(err, "%s", hook);
   if (code != 0) {
     HF_CLEANUP(hf_freep) char *why = hf_last_line(&complaint);
     return hf_fail(err, HOLDFAST_E_FAILED, "%s: the command %s ended with exit code %d%s%s", hook, words.v[0], code, *why ? ": " : "", why);
   }
-  log_output(source->name, hook, &complaint, HF_LOG_NOTICE);
   return 0;
 }
 

@@ -22,7 +22,7 @@ struct hf_run {
   double start;
   int fd;               /* of the log, locked while the run lives; -1 */
   size_t written;
-  bool full, broken;    /* the log is at its limit; cannot be written */
+  bool full, broken;    /* the log takes only what matters; cannot be written */
   struct hf_list said;
   struct hf_error error;
 };
@@ -37,16 +37,17 @@ bool hf_run_is_alive(const char *state, int64_t id) {
 
 /* ---- the words ---- */
 
-static void put(struct hf_run *r, const char *line) {
+static void put(struct hf_run *r, bool matters, const char *line) {
   char when[HF_TIME_LEN];
-  if (r->fd < 0 || r->full) return;
+  if (r->fd < 0 || (r->full && !matters)) return;
   hf_format_time(when, hf_wall_clock());
   HF_CLEANUP(hf_freep) char *text = hf_asprintf("%s %s\n", when, line);
   size_t n = strlen(text);
-  if (r->written + n > HF_RUN_LOG_MAX) {
+  if (matters && r->written + n > HF_RUN_LOG_MAX) return;
+  if (!matters && r->written + n > HF_RUN_LOG_MAX - HF_RUN_LOG_KEPT) {
     r->full = true;
     free(text);
-    text = hf_asprintf("%s the log is as large as it may be: what follows is left out\n", when);
+    text = hf_asprintf("%s the log is as large as it may be: what follows is left out, but for warnings, errors and what came of the run\n", when);
     n = strlen(text);
   }
   if (hf_write_all(r->fd, text, n, NULL) < 0) r->broken = true;
@@ -57,14 +58,14 @@ static void put(struct hf_run *r, const char *line) {
 static void on_line(void *ctx, enum hf_log_level level, const char *line) {
   struct hf_run *r = ctx;
   if (level <= HF_LOG_WARNING && r->said.n < HF_RUN_SAID) hf_list_add(&r->said, line);
-  put(r, line);
+  put(r, level <= HF_LOG_WARNING, line);
 }
 
 static void put_text(struct hf_run *r, const char *text) {
   for (const char *p = text; *p;) {
     size_t n = strcspn(p, "\n");
     HF_CLEANUP(hf_freep) char *line = hf_strndup(p, n);
-    if (n) put(r, line);
+    if (n) put(r, true, line);
     p += n + (p[n] == '\n');
   }
 }

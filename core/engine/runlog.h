@@ -12,6 +12,7 @@
 #include "state/runs.h"
 
 #define HF_RUN_LOG_MAX (8 * HF_MIB) /* bytes of one run's log; what comes later is left out, and that is said */
+#define HF_RUN_LOG_KEPT HF_MIB      /* of these, for warnings, errors and what came of the run: a hook that talks much comes first */
 #define HF_RUN_SAID 20u             /* warnings and errors that go into the facts */
 
 struct hf_run;

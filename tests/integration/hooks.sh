@@ -116,6 +116,31 @@ hf restore latest --in-place --yes
 exits 3 "with another source that can be restored, it is done in part"
 is "$(cat "$work/data/a")" one "and that one is"
 
+# ---- what hooks print
+
+hooks words "before = sh -c 'echo one; echo two >&2; echo three >&2; exit 7'"
+must init
+hf backup data
+exits 1 "a hook that fails, and has said more than one line"
+run_log=$(find "$R/state/runs" -name '*.log')
+is "$(sed -n 's/.* source data: before: \(one\|two\|three\)$/\1/p' "$run_log" | tr '\n' ' ')" 'one two three ' "all of it is in the run's log"
+hooks slow "before = sh -c 'echo waiting for a lock >&2; sleep 60'" 'hook-timeout = 1s'
+must init
+hf backup data
+exits 1 "a hook that does not end"
+says 'source data: before: waiting for a lock' "what it said is passed on all the same"
+hooks much "before = sh -c 'yes | head -n 500000'"
+must init
+mv "$work/data" "$work/gone"
+hf backup
+exits 1 "a hook that prints more than a log takes"
+mv "$work/gone" "$work/data"
+run_log=$(find "$R/state/runs" -name '*.log')
+[ "$(stat -c %s "$run_log")" -le $((8 << 20)) ] && grep -q 'the log is as large as it may be' "$run_log"
+result $? "the log has its bound" || ls -l "$run_log"
+ok "and still says what went wrong" grep -q 'error: source other: ' "$run_log"
+ok "and what came of the run" grep -q '\[holdfast testhost\] backup FAILED' "$run_log"
+
 # ---- the manifest
 
 for bad in "before = 'open" 'hook-timeout = 0'; do

@@ -234,21 +234,36 @@ static void logs(void **state) {
   json_decref(facts);
   hf_run_row_free(&row);
 
-  /* What is larger than a log may be is left out, and the run goes on. */
+  /* What is larger than a log may be is left out, but for what matters, and the run goes on. */
   r = hf_run_begin(m, "verify");
   char *line = memset(hf_alloc(65537), 'x', 65536);
   for (int i = 0; i < 150; i++) hf_log(HF_LOG_INFO, "%s", line);
-  free(line);
+  hf_log(HF_LOG_WARNING, "one that matters");
+  hf_log(HF_LOG_INFO, "one that does not");
   hf_run_end(r, 0, NULL);
   hf_buf_clear(&text);
   log_of(2, &text);
-  assert_true(text.len <= HF_RUN_LOG_MAX + 200);
-  assert_non_null(strstr(text.data + text.len - 100, "the log is as large as it may be: what follows is left out\n"));
+  assert_true(text.len <= HF_RUN_LOG_MAX - HF_RUN_LOG_KEPT + 1000);
+  const char *said = strstr(text.data, "the log is as large as it may be: what follows is left out, but for warnings, errors and what came of the run\n");
+  assert_non_null(said);
+  assert_null(strstr(said + 1, "the log is as large"));
+  assert_non_null(strstr(said, "Z warning: one that matters\n"));
+  assert_null(strstr(said, "one that does not"));
+  assert_non_null(strstr(said, "verify done\n"));
+
+  /* These have a bound, too. */
+  r = hf_run_begin(m, "prune");
+  for (int i = 0; i < 150; i++) hf_log(HF_LOG_WARNING, "%s", line);
+  free(line);
+  hf_run_end(r, 0, NULL);
+  hf_buf_clear(&text);
+  log_of(3, &text);
+  assert_true(text.len <= HF_RUN_LOG_MAX);
 
   /* A wrong command line is no run. */
   hf_run_end(hf_run_begin(m, "sync"), 2, NULL);
   assert_int_equal(hf_runs_last(runs, "sync", false, &row, NULL), 0);
-  HF_CLEANUP(hf_freep) char *gone = hf_run_log_path(dir, 3);
+  HF_CLEANUP(hf_freep) char *gone = hf_run_log_path(dir, 4);
   assert_int_equal(access(gone, F_OK), -1);
   hf_runs_close(runs);
   hf_buf_free(&text);
