@@ -12,7 +12,9 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "engine/notify.h"
-#include "state/state.h"
+#include "engine/session.h"
+
+#define SIGNALLED 128 /* an exit code above is of a run that a signal has stopped */
 
 struct hf_run {
   const struct hf_manifest *m;
@@ -123,17 +125,17 @@ static struct hf_run *begin(const struct hf_manifest *m, const char *verb, bool 
 }
 
 static json_t *outcome(struct hf_run *r, int exit, json_t *facts) {
-  static const char *const words[][2] = {{"success", "done"}, {"failed", "FAILED"}, {"partial", "done in part"}};
+  static const char *const words[][2] = {{"success", "done"}, {"failed", "FAILED"}, {"partial", "done in part"}, {"failed", "was stopped"}};
   char begun[HF_TIME_LEN], ended[HF_TIME_LEN];
   json_t *f = facts ? facts : json_object(), *said = json_array();
-  const char *const *word = words[exit == 0 ? 0 : exit == 3 ? 2 : 1];
+  const char *const *word = words[exit == 0 ? 0 : exit == 3 ? 2 : exit > SIGNALLED ? 3 : 1];
   hf_format_time(begun, r->started);
   hf_format_time(ended, hf_wall_clock());
   HF_CLEANUP(hf_freep) char *log = r->fd >= 0 ? hf_run_log_path(r->m->state, r->id) : NULL;
   HF_CLEANUP(hf_freep) char *subject = hf_asprintf("[holdfast %s] %s %s", r->m->host, r->verb, word[1]);
   for (size_t i = 0; i < r->said.n; i++) json_array_append_new(said, hf_json_bytes(r->said.v[i], strlen(r->said.v[i])));
   json_object_set_new(f, "status", json_string(word[0]));
-  json_object_set_new(f, "severity", json_string(exit == 0 ? "info" : exit == 3 ? "warning" : "critical"));
+  json_object_set_new(f, "severity", json_string(exit == 0 ? "info" : exit == 3 || exit > SIGNALLED ? "warning" : "critical"));
   json_object_set_new(f, "subject", json_string(subject));
   json_object_set_new(f, "verb", json_string(r->verb));
   json_object_set_new(f, "run", json_integer((json_int_t)r->id));
@@ -185,6 +187,7 @@ void hf_run_end(struct hf_run *r, int exit, json_t *facts) {
     return;
   }
   hf_log_set_sink(NULL, NULL);
+  if (exit == 1 && hf_cancel) exit = SIGNALLED + hf_cancel; /* as the process is going to end */
   if (exit != 2) {
     finish(r, exit, facts);
   } else {

@@ -52,6 +52,9 @@ while [ "$(objects packs)" -lt 3 ] && kill -0 "$pid"; do sleep 0.02; done
 kill -TERM "$pid"
 ended
 exits 143 "backup, SIGTERM: the exit code says it"
+run_log=$(find "$R/state/runs" -name '*.log' | sort -V | tail -n 1)
+grep -q '\[holdfast testhost\] backup was stopped$' "$run_log" && grep -q 'exit code 143$' "$run_log"
+result $? "and so does what is noted of the run" || diag "$run_log"
 says 'stopped; what was stored is kept' "and a message"
 ok "the hook that comes after has run" test -e "$work/before" -a -e "$work/after"
 ok "the sources behind it were not begun" test ! -e "$work/never"
