@@ -72,6 +72,16 @@ static int set_up(struct hf_curl *c, const struct hf_manifest_notify *n, double 
   return k == CURLE_OK ? 0 : hf_fail(err, HOLDFAST_E_FAILED, "libcurl: %s", curl_easy_strerror(k));
 }
 
+/* The body: lines of a message end with CR and LF. With LF alone they would be encoded into one line, which readers need not take apart again. */
+static void body(const struct hf_notice *x, struct hf_buf *out) {
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF_INIT;
+  hf_notice_text(x->facts, &text);
+  for (size_t i = 0; i < text.len; i++) {
+    if (text.data[i] == '\n') hf_buf_addc(out, '\r');
+    hf_buf_addc(out, text.data[i]);
+  }
+}
+
 /* To the recipients from first on, count of them, in one transaction. */
 static int deliver(const struct hf_manifest_notify *n, const struct hf_notice *x, uint32_t first, uint32_t count, double deadline, long *code, struct hf_error *err) {
   HF_CLEANUP(hf_curl_close) struct hf_curl c = {0};
@@ -79,7 +89,7 @@ static int deliver(const struct hf_manifest_notify *n, const struct hf_notice *x
   const struct holdfast_value *to = &n->settings->values[EMAIL_TO];
   int r = set_up(&c, n, deadline, err);
   if (r < 0) return r;
-  hf_notice_text(x->facts, &text);
+  body(x, &text);
   curl_mime *mime = curl_mime_init(c.h);
   curl_mimepart *part = mime ? curl_mime_addpart(mime) : NULL;
   bool bad = !part || headers(&c, n, x) != 0 || curl_mime_data(part, text.data, text.len) != CURLE_OK || curl_mime_type(part, "text/plain; charset=utf-8") != CURLE_OK ||

@@ -77,6 +77,9 @@ for word in "verb      backup" "exit code 3" "snapshot  3" "tree         complet
   grep -Eq "$word" "$work/text"
   result $? "mail: says $word" || diag "$work/text"
 done
+mail_raw=$(find "$ends/mail" -type f -not -name '*.json')
+grep -q '^verb      backup' "$mail_raw" && ! grep -q '=0A' "$mail_raw"
+result $? "mail: its lines are lines also as it is sent" || diag "$mail_raw"
 says_not 'geheim' "the password is nowhere on the screen"
 grep -raq 'geheim-und-lang' "$R"
 is $? 1 "nor in the state folder, a log or a repository"
