@@ -64,6 +64,7 @@ static int work(struct hf_cmd *c, struct hf_session *s, bool send) {
   struct hf_runs *runs = NULL;
   struct hf_error e = {0};
   const struct hf_manifest *m = s->manifest;
+  size_t tested = 0;
   int code = 0;
   for (int i = 0; i < c->argc; i++) {
     const struct hf_manifest_notify *n;
@@ -76,10 +77,14 @@ static int work(struct hf_cmd *c, struct hf_session *s, bool send) {
     bool chosen = c->argc == 0;
     for (int k = 0; k < c->argc; k++) chosen |= strcmp(c->argv[k], n->name) == 0;
     if (!chosen) continue;
-    if (!send)
-      show(c, &t, runs, n);
-    else if (n->enabled && test(c, s, runs, n) != 0)
-      code = HF_EXIT_FAILED;
+    if (!send) show(c, &t, runs, n);
+    if (!send || !n->enabled) continue;
+    tested++;
+    if (test(c, s, runs, n) != 0) code = HF_EXIT_FAILED;
+  }
+  if (send && tested == 0) {
+    hf_fail(&e, HOLDFAST_E_NOT_FOUND, "the manifest has no [notify NAME] that is switched on: nobody is told of anything");
+    code = hf_out_error(c, &e);
   }
   hf_table_print(&t);
   hf_runs_close(runs);

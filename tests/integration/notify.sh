@@ -422,6 +422,24 @@ says '^ops +webhook +20.*ok +failure$' "notify lists"
 says '^off +webhook +never +switched off' "also what is switched off"
 hf notify --test off
 exits 2 "a test of what is switched off"
+channels <<END
+[notify off]
+type = statsd
+enabled = no
+END
+hf notify --test
+exits 1 "a test where every channel is switched off"
+says 'no \[notify NAME\] that is switched on: nobody is told of anything' "says that nobody would be told"
+channels <<END
+[notify ops]
+type = webhook
+events = failure
+url = http://127.0.0.1:$http_port/ok
+[notify off]
+type = webhook
+enabled = no
+url-file = /no/such/file
+END
 hf notify nobody
 says 'has no \[notify nobody\]' "a channel that does not exist"
 hf --json notify
