@@ -66,7 +66,7 @@ static int take_section(struct reader *r) {
   size_t n = strlen(r->text);
   if (r->text[n - 1] != ']' || strchr(r->text, ']') != r->text + n - 1)
     return hf_fail(r->err, HOLDFAST_E_CONFIG,
-                   "a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
+                   "a section is written [holdfast], [source NAME], [target NAME], [notify NAME] or [contact NAME], and nothing follows it");
   const char *p = r->text + 1;
   n -= 2;
   while (n && is_blank(*p)) p++, n--;

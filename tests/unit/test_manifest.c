@@ -214,9 +214,9 @@ static void wrong_lines(void **state) {
           "x.ini:2: \"host: a\" is no key; write key = value, the key in lower case letters, digits and '-'");
   refused("[holdfast]\n= a\n", "x.ini:2: there is no key before the =");
   refused("[holdfast\nhost = a\n",
-          "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
-  refused("[holdfast] x\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
-  refused("[\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME] or [notify NAME], and nothing follows it");
+          "x.ini:1: a section is written [holdfast], [source NAME], [target NAME], [notify NAME] or [contact NAME], and nothing follows it");
+  refused("[holdfast] x\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME], [notify NAME] or [contact NAME], and nothing follows it");
+  refused("[\n", "x.ini:1: a section is written [holdfast], [source NAME], [target NAME], [notify NAME] or [contact NAME], and nothing follows it");
   refused("[holdfast]\nhost = a\001b\n", "x.ini:2: byte 9 of the line is a control character (0x01); a manifest is plain text");
   refused("[holdfast]\nhost = \033[1mb\n", "x.ini:2: byte 8 of the line is a control character (0x1b); a manifest is plain text");
   refused_n("[holdfast]\nhost = a\0b\n", 22, "x.ini:2: byte 9 of the line is a NUL (0x00); a manifest is plain text");
