@@ -1,6 +1,7 @@
 /* metrics.c - the status for machines: Prometheus' text format, a Nagios plugin's line.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/json.h"
 #include "base/text.h"
 #include "engine/status.h"
 
@@ -121,7 +122,11 @@ void hf_status_metrics(const struct hf_status *st, const char *host, struct hf_b
     sample(b, "state_size_bytes", host, NULL, NULL, (double)st->state_total);
   }
   family(b, "recipient_expiry_timestamp_seconds", "When a recipient's key expires, 0 for never.");
-  for (size_t i = 0; i < st->n_keys; i++) sample(b, "recipient_expiry_timestamp_seconds", host, "recipient", st->keys[i].spec, (double)st->keys[i].expires);
+  for (size_t i = 0; i < st->n_keys; i++) {
+    json_t *spec = hf_json_bytes(st->keys[i].spec, strlen(st->keys[i].spec)); /* one label that is not UTF-8 costs all metrics */
+    sample(b, "recipient_expiry_timestamp_seconds", host, "recipient", json_string_value(spec), (double)st->keys[i].expires);
+    json_decref(spec);
+  }
   run_metrics(st, host, b);
   drill_metrics(st, host, b);
   family(b, "findings", "Things that stand so.");

@@ -50,8 +50,8 @@ void hf_status_find(struct hf_looking *l, const char *what, const char *name, en
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
   if ((f->n & (f->n - 1)) == 0) f->v = hf_realloc(f->v, (f->n ? f->n * 2 : 1) * sizeof *f->v);
-  f->v[f->n++] = (struct hf_finding){
-      .key = hf_asprintf("%s:%s", what, name), .what = what, .name = hf_strdup(name), .event = event, .stand = stand, .text = hf_printable(text, strlen(text))};
+  char *shown = hf_printable(name, strlen(name)); /* a recipient may be written in any bytes, and an alarm is UTF-8 */
+  f->v[f->n++] = (struct hf_finding){.key = hf_asprintf("%s:%s", what, shown), .what = what, .name = shown, .event = event, .stand = stand, .text = hf_printable(text, strlen(text))};
   for (char *p = f->v[f->n - 1].key; *p; p++) {
     if (*p == ' ') *p = '-';
   }

@@ -537,6 +537,21 @@ hf status --notify
 is "$(lines http 'sorted(a["key"] for a in json.loads(d["body"])["alarms"])')" "['notify:late', 'target:disk']" "it is told as soon as it works"
 mv "$R/away" "$R/disk"
 
+# What is no UTF-8 in the manifest is told as well as the rest, and once.
+channels <<END
+[notify ops]
+type = webhook
+events = key-expiry
+url = http://127.0.0.1:$http_port/ok
+END
+sed -i "$(printf '/^recipients/s/$/, m\374ller@example.com/')" "$M"
+hf status --notify
+hf status --notify
+is "$(lines http '[a["key"] for a in json.loads(d["body"])["alarms"] if a["event"] == "key-expiry"]')" "['recipient:m\\\\374ller@example.com']" "a recipient in another encoding"
+hf status --prometheus -
+python3 -c 'import sys; open(sys.argv[1], encoding="utf-8").read()' "$work/out"
+result $? "nor does it spoil the metrics"
+
 # ---- a run that cannot begin, and a manifest that says nothing
 
 channels <<END
