@@ -252,7 +252,8 @@ static int visit(struct hf_files *h, struct hf_files_frame *f, size_t base, bool
       h->counts.vanished++;
       return 0;
     }
-    if (err == EACCES && !is_root) {
+    /* One entry alone may be closed, even to root: what another account has mounted by FUSE. */
+    if (err == EACCES && !is_root && fstatat(w->dirfd, ".", &st, 0) != 0) {
       f->i = f->n; /* the folder may be listed but not searched: the same for all in it */
       w->path[f->path_len] = '\0';
       problem(h, err, "cannot look into this folder, its entries are left out");
