@@ -84,12 +84,17 @@ static unsigned events_of(const json_t *facts, enum hf_event *main_event) {
   return all;
 }
 
+/* What is remembered of an alarm that was told: how it stood, and as what it was told, since a run that did not finish is another thing than one that was done in part. */
+static int as_told(enum hf_stand stand, enum hf_event event) { return (int)stand | ((int)event + 1) << 4; }
+static int told_stand(int told) { return told < 0 ? told : told & 15; }
+static bool told_otherwise(int told, enum hf_event event) { return told >= 16 && (told >> 4) - 1 != (int)event; }
+
 /* What `status` would say of this run has been told, or is over. */
 static void remember(struct hf_runs *runs, const struct hf_manifest_notify *n, const char *verb, enum hf_event event) {
   HF_CLEANUP(hf_freep) char *key = hf_asprintf("run:%s", verb);
   struct hf_error e = {0};
   if (!runs) return;
-  int r = event == HF_EVENT_SUCCESS ? hf_told_drop(runs, n->name, key, &e) : hf_told_set(runs, n->name, key, HF_STAND_WARNING, hf_wall_clock(), &e);
+  int r = event == HF_EVENT_SUCCESS ? hf_told_drop(runs, n->name, key, &e) : hf_told_set(runs, n->name, key, as_told(HF_STAND_WARNING, event), hf_wall_clock(), &e);
   if (r < 0) hf_log(HF_LOG_WARNING, "%s", e.msg);
 }
 
@@ -127,11 +132,12 @@ static int consider(struct hf_runs *runs, const struct hf_manifest_notify *n, co
   bool wanted = n->events >> f->event & 1;
   int r = runs ? hf_told_get(runs, n->name, f->key, &told, &when, err) : 0;
   if (r < 0) return r;
-  enum hf_due due = hf_alarm_due(f->stand, told, when, now, n->at_most_every);
+  enum hf_due due = hf_alarm_due(f->stand, told_stand(told), when, now, n->at_most_every);
+  if (due == HF_DUE_NOT && told_stand(told) == (int)f->stand && told_otherwise(told, f->event)) due = HF_DUE_NEW;
   if (due == HF_DUE_NOT || (due != HF_DUE_OVER && !wanted)) return 0;
   /* What is over is what was told. */
   bool over = due == HF_DUE_OVER;
-  enum hf_event event = over && f->event == HF_EVENT_RPO_WARNING && told == HF_STAND_CRITICAL ? HF_EVENT_RPO_CRITICAL : f->event;
+  enum hf_event event = over && f->event == HF_EVENT_RPO_WARNING && told_stand(told) == HF_STAND_CRITICAL ? HF_EVENT_RPO_CRITICAL : f->event;
   json_array_append_new(msg->alarms, alarm_json(f, event));
   if (over) hf_list_add(&msg->over, f->key);
   bool leads = over ? !msg->worst : msg->n_alarms++ == 0 || f->stand > msg->worst->stand;
@@ -165,7 +171,7 @@ static int settle(struct hf_runs *runs, const struct hf_manifest_notify *n, cons
   json_array_foreach(msg->alarms, i, a) {
     const char *key = json_string_value(json_object_get(a, "key"));
     for (size_t k = 0; r == 0 && k < f->n; k++) {
-      if (strcmp(f->v[k].key, key) == 0 && f->v[k].stand != HF_STAND_OK) r = hf_told_set(runs, n->name, key, (int)f->v[k].stand, now, err);
+      if (strcmp(f->v[k].key, key) == 0 && f->v[k].stand != HF_STAND_OK) r = hf_told_set(runs, n->name, key, as_told(f->v[k].stand, f->v[k].event), now, err);
     }
   }
   return r;

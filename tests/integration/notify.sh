@@ -537,6 +537,32 @@ hf status --notify
 is "$(lines http 'sorted(a["key"] for a in json.loads(d["body"])["alarms"])')" "['notify:late', 'target:disk']" "it is told as soon as it works"
 mv "$R/away" "$R/disk"
 
+# A run that did not finish is news also where one that was done in part was told.
+channels <<END
+[notify parts]
+type = webhook
+events = failure, partial
+url = http://127.0.0.1:$http_port/ok
+END
+cp "$M" "$work/parts.ini"
+cat "$work/lost.ini" >>"$M"
+hf backup
+is "$(lines http 'json.loads(d["body"])["event"]')" partial "a run that was done in part is told"
+forget
+hf status --notify
+[ ! -e "$ends/http" ]
+result $? "and not told again by status" || diag "$ends/http"
+sqlite3 "$R/state/runs.sqlite" "insert into runs(verb, started) values('backup', strftime('%s', 'now'))"
+forget
+hf status --notify
+is "$(lines http '[(a["event"], a["key"]) for a in json.loads(d["body"])["alarms"]]')" "[('failure', 'run:backup')]" "one that did not finish behind it is"
+forget
+hf status --notify
+[ ! -e "$ends/http" ]
+result $? "once" || diag "$ends/http"
+cp "$work/parts.ini" "$M"
+hf backup
+
 # What is no UTF-8 in the manifest is told as well as the rest, and once.
 channels <<END
 [notify ops]
