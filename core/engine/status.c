@@ -166,6 +166,22 @@ static void details(struct hf_looking *l, struct hf_status_source *x) {
   hf_record_free(rec);
 }
 
+/* Is one of the copies that are no older than its rpo a complete one? */
+static bool is_complete_in_time(const struct hf_looking *l, const struct hf_status_source *x) {
+  bool found = false;
+  for (size_t i = l->live.n; i-- > 0 && !found;) {
+    const struct hf_live_snapshot *v = &l->live.v[i];
+    struct hf_record *rec = NULL;
+    bool held = false;
+    if (age_of(l, v->time) > x->rpo) break;
+    for (size_t k = 0; hf_list_has(&v->good, x->name) && k < l->out->n_targets && !held; k++) held = is_held(l, v, l->out->targets[k].name);
+    if (!held || hf_session_record(l->s, v->seq, &rec, NULL, NULL) < 0) continue;
+    for (size_t k = 0; k < rec->n_sources; k++) found |= strcmp(rec->sources[k].name, x->name) == 0 && strcmp(rec->sources[k].status, "complete") == 0;
+    hf_record_free(rec);
+  }
+  return found;
+}
+
 static void look_at_source(struct hf_looking *l, const struct hf_manifest_source *m) {
   struct hf_status_source *x = &l->out->sources[l->out->n_sources++];
   char age[160], rpo[40];
@@ -189,9 +205,11 @@ static void look_at_source(struct hf_looking *l, const struct hf_manifest_source
   x->stand = hf_rpo_stand(x->age, x->rpo);
   /* Without rpo nobody says how old it may be; but some there has to be. */
   if (x->stand == HF_STAND_OK && (x->age < 0 || is_ahead(l, x->time))) x->stand = HF_STAND_WARNING;
+  bool never_whole = x->partial && x->rpo > 0 && !is_complete_in_time(l, x);
+  if (never_whole && x->stand == HF_STAND_OK) x->stand = HF_STAND_WARNING;
   age_text(l, age, x->age, x->time, x->seq);
   rpo_text(rpo, x->rpo);
-  hf_status_find(l, "source", m->name, rpo_event(x->stand), x->stand, "%s%s%s", age, rpo, x->partial ? "; it is there in part" : "");
+  hf_status_find(l, "source", m->name, rpo_event(x->stand), x->stand, "%s%s%s", age, rpo, never_whole ? "; it is there in part, and no complete one is within the rpo" : x->partial ? "; it is there in part" : "");
 }
 
 /* ---- targets ---- */

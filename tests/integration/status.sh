@@ -202,6 +202,31 @@ must backup
 hf status
 exits 0 "one of today, and all is well"
 
+# ---- a source that is never whole
+
+new_repo parts "rpo = 24h" <<END
+[source tree]
+plugin = files
+path = $tree/2
+[source other]
+plugin = files
+path = $tree/3
+END
+must init
+must backup
+sed -i "s|^path = $tree/2$|&\nafter = false|" "$M"
+hf backup
+exits 3 "a source has a problem"
+hf status --json
+is "$(finding source:tree | sed 's/is .* old/is N old/')" "OK newest snapshot 3 is N old; rpo is 24h 00m; it is there in part" "its newest copy is one in part, and a complete one is near"
+at +23h backup
+at +25h backup other
+exits 0 "the last run was a good one, of another source"
+at +26h status --json
+exits 1 "for longer than its rpo there was no complete copy: WARNING"
+is "$(finding source:tree)" "WARNING newest snapshot 4 is 3h 00m old; rpo is 24h 00m; it is there in part, and no complete one is within the rpo" "says so"
+is "$(stands source:other)" OK "the other one is well"
+
 # ---- disks
 
 small_disk "$work/small" 40m
