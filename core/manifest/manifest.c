@@ -215,7 +215,8 @@ int hf_manifest_names(const char *file, struct hf_list *sources, struct hf_list 
   *state = NULL;
   for (size_t i = 0; r == 0 && i < rd.raw.n; i++) {
     const struct hf_raw_section *s = &rd.raw.sections[i];
-    if (s->kind != HF_SECTION_HOLDFAST) hf_list_add(s->kind == HF_SECTION_SOURCE ? sources : targets, s->name);
+    if (s->kind == HF_SECTION_SOURCE) hf_list_add(sources, s->name);
+    if (s->kind == HF_SECTION_TARGET) hf_list_add(targets, s->name);
     for (size_t k = 0; k < s->n && s->kind == HF_SECTION_HOLDFAST && !*state; k++) {
       if (strcmp(s->keys[k].key, "state") == 0) *state = hf_strdup(s->keys[k].value);
     }

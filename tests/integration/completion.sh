@@ -17,7 +17,7 @@ sed -i '/^password/d' "$R/more.ini"
 must init
 must backup --label 'first one'
 # From here on a manifest that is wrong, with a command for a secret: completion reads names only.
-printf 'password-command = touch %s\nnonsense = 1\n' "$work/fetched" >>"$R/more.ini"
+printf 'password-command = touch %s\nnonsense = 1\n[notify ops]\ntype = statsd\n[contact oncall]\nphone = 1\n' "$work/fetched" >>"$R/more.ini"
 export HOLDFAST_MANIFEST=$M
 mkdir "$work/bin" "$work/files"
 ln -s "$HOLDFAST" "$work/bin/holdfast"
