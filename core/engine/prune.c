@@ -367,6 +367,8 @@ static int locked(struct run *x, struct hf_error *err) {
     hf_log(HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "", is->text);
   }
   if (r == 0) r = refuse_tampering(s, err);
+  if (r == 0 && s->twin)
+    r = hf_fail(err, HOLDFAST_E_CONFIG, "target %s is the same place as another target of the manifest: what one of them lets go of would be deleted for both, so nothing is pruned", s->twin);
   if (r == 0) r = hf_live_load(s, &x->live, err);
   if (r == 0 && x->o->compact) r = hf_compact_ready(s, &x->live, err);
   if (r == 0) r = hf_live_load_indexes(s, &x->live, NULL, NULL, NULL, err);

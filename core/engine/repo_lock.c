@@ -134,6 +134,15 @@ static char *make_lock(struct hf_session *s, char key[64]) {
   return j ? json_dumps(j, JSON_INDENT(1)) : NULL;
 }
 
+/* Is the lock there before it was put there? Then another target of the manifest is the same place by another name. */
+static void look_for_twin(struct hf_session *s, struct hf_target *t) {
+  struct hf_error e = {0};
+  uint64_t size = 0;
+  if (s->twin || hf_target_stat(t, lock_key, &size, &e) != 0) return;
+  s->twin = hf_target_name(t);
+  hf_log(HF_LOG_WARNING, "target %s: is the same place as another target of the manifest: there is one copy less than it seems", s->twin);
+}
+
 /* One try: put the lock everywhere and look. HOLDFAST_E_EXISTS: held by another, and ours is taken away again. */
 static int try_lock(struct hf_session *s, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *text = make_lock(s, lock_key);
@@ -145,6 +154,7 @@ static int try_lock(struct hf_session *s, struct hf_error *err) {
     struct hf_target *t = s->targets[i];
     if (hf_target_failure(t)) continue;
     struct hf_error e = {0};
+    if (i > 0) look_for_twin(s, t);
     int r = hf_target_put(t, lock_key, text, strlen(text), &d, true, &e);
     /* The name is random: a lock that is there already is this one, put by a try that seemed to fail. */
     if (r == 0 || r == HOLDFAST_E_EXISTS) r = look_at_all(s, t, &e);

@@ -41,6 +41,7 @@ struct hf_session {
   struct hf_manifest *manifest;
   struct hf_state *state;
   struct hf_lock *lock;
+  const char *twin;         /* after hf_repo_lock: a target that is the same place as another, or NULL */
   double lock_until;        /* by hf_now: how long to wait for the locks of others */
   struct hf_gpg *host;      /* the host's own home; NULL where this machine is not the host */
   struct hf_gpg *caller;    /* hf_session_caller */

@@ -291,6 +291,23 @@ exits 0 "it is brought level, when disk has long let go of them"
 hf verify --read
 exits 0 "and nothing is missing"
 
+# ---- one place by two names
+
+repo names
+ln -s disk "$R/far"
+must init
+fresh
+must backup
+fresh
+hf backup
+exits 0 "two targets that are one place"
+says 'target far: is the same place as another target' "which is said"
+hf prune
+exits 1 "prune refuses"
+says 'target far is the same place as another target of the manifest: .* nothing is pruned' "and says why"
+hf verify
+exits 0 "and nothing is missing"
+
 # ---- a target that takes only some from now on: what it does not get does not push out what it has
 
 export FAKETIME_DONT_FAKE_MONOTONIC=1
