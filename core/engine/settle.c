@@ -176,43 +176,42 @@ static void missed(void *ctx, uint64_t seq HF_UNUSED, const struct hf_error *why
   *gap = true;
 }
 
-/* Snapshots that others took, or this host before its state was lost or put back: what they hold need not be stored again. Of this host's own, all is known. */
-static int learn_indexes(struct hf_session *s, const struct hf_live *live, int64_t after, bool *gap, struct hf_error *err) {
-  int r = 0;
-  for (size_t i = 0; r == 0 && i < live->n; i++) {
+/* Snapshots that others took, or this host before its state was lost or put back: what they hold need not be stored again. Of this host's own, all is known. Nothing was pruned since. */
+static int learn_indexes(struct hf_session *s, uint64_t after, bool *gap, struct hf_error *err) {
+  for (uint64_t seq = after + 1; seq <= s->head; seq++) {
     struct hf_record *rec = NULL;
     struct hf_error e = {0};
-    if ((int64_t)live->v[i].seq <= after || !hf_live_anywhere(s, &live->v[i])) continue;
-    r = hf_session_record(s, live->v[i].seq, &rec, NULL, &e);
-    if (r == 0) r = hf_session_load_indexes(s, rec, &e);
+    if (hf_session_record(s, seq, &rec, NULL, NULL) < 0) continue;
+    int r = rec->type == HF_RECORD_SNAPSHOT ? hf_session_load_indexes(s, rec, &e) : 0;
     hf_record_free(rec);
     if (r == HOLDFAST_E_AUTH || r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "%s", e.msg);
-    if (r < 0) missed(gap, live->v[i].seq, &e);
-    r = 0;
+    if (r < 0) missed(gap, seq, &e);
   }
-  return r;
+  return 0;
 }
 
 int hf_settle_rest(struct hf_session *s, struct hf_error *err) {
   int64_t settled = 0;
-  bool pruned = false, any = false, gap = false;
+  bool pruned = false, gap = false;
   int r = get_number(s, SETTLED, 0, &settled, err);
-  for (uint64_t seq = (uint64_t)HF_MAX(settled, 0) + 1; r == 0 && seq <= s->head && !pruned; seq++) {
+  uint64_t after = (uint64_t)HF_MAX(settled, 0);
+  for (uint64_t seq = after + 1; r == 0 && seq <= s->head && !pruned; seq++) {
     struct hf_record *rec = NULL;
     if (hf_session_record(s, seq, &rec, NULL, NULL) < 0) continue;
     pruned = rec->type == HF_RECORD_PRUNE;
-    any |= rec->type == HF_RECORD_SNAPSHOT;
     hf_record_free(rec);
   }
   if (r < 0) return r;
-  struct hf_live live = {NULL, 0};
-  if (pruned || any) r = hf_live_load(s, &live, err);
-  if (r < 0) return r;
-  if (pruned) r = hf_live_load_indexes(s, &live, NULL, missed, &gap, err);
-  else r = learn_indexes(s, &live, settled, &gap, err);
-  if (r == 0 && pruned) r = hf_settle(s, &live, err);
+  if (pruned) {
+    struct hf_live live;
+    r = hf_live_load(s, &live, err);
+    if (r < 0) return r;
+    r = hf_live_load_indexes(s, &live, NULL, missed, &gap, err);
+    if (r == 0) r = hf_settle(s, &live, err);
+    hf_live_free(&live);
+  } else {
+    r = learn_indexes(s, after, &gap, err);
+  }
   /* With a gap it is looked for again by the next run. */
-  if (r == 0) r = set_number(s, SETTLED, gap ? settled : (int64_t)s->head, err);
-  hf_live_free(&live);
-  return r;
+  return r == 0 ? set_number(s, SETTLED, gap ? (int64_t)after : (int64_t)s->head, err) : r;
 }
