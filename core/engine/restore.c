@@ -75,6 +75,10 @@ int hf_restore_feed(struct hf_worker_restore *w, int fd, struct hf_error *err) {
       r = (int)n;
       break;
     }
+    if (hf_cancel) {
+      r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
+      break;
+    }
     r = hf_worker_restore_write(w, block, (size_t)n, err);
   }
   return r == 0 ? hf_worker_restore_end(w, err) : r;
@@ -201,7 +205,7 @@ static void verify_in_place(struct source *x, const struct hf_manifest_source *m
   HF_CLEANUP(hf_freep) char *message = NULL;
   struct hf_worker_job job = {.plugin = m->plugin, .settings = m->settings, .instance = m->name, .user = m->user, .timeout = m->timeout, .cancel = &hf_cancel};
   /* Of a part there is no saying whether it is whole. */
-  if (!(m->plugin->source.features & HOLDFAST_VERIFIES_IN_PLACE) || (x->o->patterns && x->o->patterns->n)) return;
+  if (hf_cancel || !(m->plugin->source.features & HOLDFAST_VERIFIES_IN_PLACE) || (x->o->patterns && x->o->patterns->n)) return;
   if (hf_worker_verify(&job, "/", state, &message, &e) == 0) {
     if (message) hf_log(HF_LOG_NOTICE, "source %s: %s", m->name, message);
     return;
@@ -224,6 +228,10 @@ static int restore_with(struct source *x, const struct hf_manifest_source *m, st
     x->streams = m->plugin->source.restore_begin != NULL;
   }
   if (r == 0) r = restore_streams(x, err);
+  /* What the plugin has been given is not in place yet, and need not get there. */
+  bool waits = !x->host_keeps;
+  for (size_t i = 0; i < rs->n_streams; i++) waits = waits || strcmp(rs->streams[i].format, "raw") == 0;
+  if (r == 0 && hf_cancel && waits) r = hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
   if (x->worker) {
     struct hf_error e = {0};
     int f = hf_worker_restore_finish(x->worker, r == 0 && x->out->lost == lost_before, &e);
@@ -323,7 +331,8 @@ int hf_restore(struct hf_session *s, const struct hf_record *rec, const struct h
       continue;
     }
     struct hf_error e = {0};
-    if (restore_source(s, rec, rs, &mine, undo, out, &e) == 0) continue;
+    if (!hf_cancel && restore_source(s, rec, rs, &mine, undo, out, &e) == 0) continue;
+    if (!e.code) hf_fail(&e, HOLDFAST_E_CANCELED, "stopped before it was restored");
     if (wanted > 1 && o->problem && e.code != HOLDFAST_E_CANCELED && !hf_cancel) o->problem(o->ctx, rs->name, "", true, e.msg);
     hf_prefix(&e, "source %s", rs->name);
     if (failed++ == 0) first = e;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -265,6 +266,9 @@ static uint64_t private_memory(pid_t pid) {
 static int watch(struct hf_worker *w, double now, struct hf_error *err) {
   const struct hf_worker_job *job = w->job;
   if (job->cancel && *job->cancel) {
+    if (w->canceled == 0 && isinf(w->grace)) hf_log(HF_LOG_NOTICE, "source %s: what it has begun to replace comes to its end; another signal breaks it off", job->instance);
+    if (w->canceled == 0) w->canceled = now;
+    if (now - w->canceled < w->grace) return 0;
     hf_worker_kill(w);
     return hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
   }

@@ -77,6 +77,8 @@ struct hf_worker {
   const struct hf_worker_job *job;
   double heard;  /* when it last said something */
   double looked; /* when its memory was last looked at */
+  double grace;  /* seconds from the run's being cancelled to its being ended; HUGE_VAL: it is not */
+  double canceled; /* when that was seen; 0: it was not */
 };
 
 /* Start a worker and give it the job. extra: further members of the job, stolen. (worker.c) */

@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <math.h>
+
 #include "base/json.h"
 #include "plugin/worker_proto.h"
 
@@ -25,13 +27,19 @@ static int said(const struct hf_msg *m, struct hf_error *err) {
   return status == 0 ? 0 : hf_fail(err, status, "%s", m->text[0] ? m->text : hf_status_name(status));
 }
 
-/* A job that is one call. */
-static int ask(const struct hf_worker_job *job, const char *op, json_t *extra, char **message, struct hf_error *err) {
+/* What replaces things is not to be broken off in the middle, when neither the plugin nor the journal could put anything back: it comes to its end. What only gets ready for that has
+ * a moment to do so, and is then asked to clean up. */
+#define TO_ITS_END HUGE_VAL
+#define MOMENT_S 10
+
+/* A job that is one call. grace: as in struct hf_worker. */
+static int ask(const struct hf_worker_job *job, const char *op, json_t *extra, double grace, char **message, struct hf_error *err) {
   struct hf_worker w;
   *message = NULL;
   int rc = hf_worker_start(&w, job, op, extra, -1, err);
   if (rc != 0) return rc;
   struct hf_msg *m = hf_alloc(sizeof *m);
+  w.grace = grace;
   rc = answer(&w, m, err);
   if (rc == 0) {
     rc = said(m, err);
@@ -46,7 +54,7 @@ int hf_worker_probe(const struct hf_worker_job *job, char **message, struct hf_e
   *message = NULL;
   if (!job->plugin->source.probe)
     return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "the plugin %s has no probe", job->plugin->head->name);
-  return ask(job, "probe", NULL, message, err);
+  return ask(job, "probe", NULL, 0, message, err);
 }
 
 int hf_worker_verify(const struct hf_worker_job *job, const char *directory, const char *state, char **message,
@@ -57,7 +65,7 @@ int hf_worker_verify(const struct hf_worker_job *job, const char *directory, con
   json_t *extra = json_object();
   hf_job_add(extra, "directory", directory);
   hf_job_add(extra, "state", state ? state : "");
-  return ask(job, "verify", extra, message, err);
+  return ask(job, "verify", extra, 0, message, err);
 }
 
 int hf_worker_undo(const struct hf_worker_job *job, bool discard, const struct hf_worker_item *items, size_t n, char **message, struct hf_error *err) {
@@ -72,7 +80,7 @@ int hf_worker_undo(const struct hf_worker_job *job, bool discard, const struct h
     json_array_append_new(all, o);
   }
   json_object_set_new(extra, "items", all);
-  return ask(job, discard ? "discard" : "undo", extra, message, err);
+  return ask(job, discard ? "discard" : "undo", extra, TO_ITS_END, message, err);
 }
 
 /* ---- restore ---- */
@@ -102,7 +110,10 @@ int hf_worker_restore_open(const struct hf_worker_job *job, enum holdfast_restor
   hf_job_add(extra, "directory", directory ? directory : "");
   hf_job_add(extra, "state", state ? state : "");
   int rc = hf_worker_start(&r->w, &r->job, "restore", extra, -1, err);
-  if (rc == 0) rc = answer(&r->w, &r->m, err);
+  if (rc == 0) {
+    r->w.grace = MOMENT_S;
+    rc = answer(&r->w, &r->m, err);
+  }
   if (rc == 0) {
     rc = said(&r->m, err);
     if (rc != 0) hf_worker_stop(&r->w);
@@ -192,7 +203,12 @@ int hf_worker_restore_end(struct hf_worker_restore *r, struct hf_error *err) {
 
 int hf_worker_restore_finish(struct hf_worker_restore *r, bool complete, struct hf_error *err) {
   struct hf_msg m = {.type = HF_MSG_RESTORE_FINISH, .v = {complete}};
-  return r->none ? 0 : call(r, &m, NULL, err);
+  r->w.canceled = 0;
+  if (complete) r->w.grace = TO_ITS_END;
+  int rc = r->none ? 0 : call(r, &m, NULL, err);
+  r->w.grace = MOMENT_S;
+  r->w.canceled = 0;
+  return rc;
 }
 
 void hf_worker_restore_close(struct hf_worker_restore *r) {

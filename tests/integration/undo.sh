@@ -317,5 +317,61 @@ exits 0 "on a machine without the host's state"
 hf restore --undo --yes
 exits 0 "it can be undone as well"
 is "$(cat "$app/files/one")" 'one 7' "from what was kept in the state folder"
+
+# ---- asked to stop
+
+# nginx takes its time over the test of what has just been put in place.
+here_ns=$(readlink /proc/self/ns/mnt)
+cat >"$work/slow-nginx" <<EOF
+#!/bin/sh
+if [ -e $work/slow ] && [ "\$(readlink /proc/self/ns/mnt)" = "$here_ns" ]; then
+  rm $work/slow
+  sleep 2
+fi
+exec /usr/sbin/nginx "\$@"
+EOF
+chmod 755 "$work/slow-nginx"
+sqlite3 "$work/large.db" 'CREATE TABLE t (n BLOB); INSERT INTO t VALUES (randomblob(30000000)), (randomblob(30000000))'
+new_repo stopped <<EOF
+[source web]
+plugin = nginx
+nginx = $work/slow-nginx
+config = $web/etc/nginx/nginx.conf
+safety = $work/stopped-safety
+[source large]
+plugin = sqlite
+database = $work/large.db
+EOF
+state 1
+must init
+must backup
+version() { sed -n 's/.*X-Version \(.*\);/\1/p' "$web/etc/nginx/sites-available/site"; }
+sed -i 's/X-Version .*/X-Version v9;/' "$web/etc/nginx/sites-available/site"
+touch "$work/slow"
+last='restore, SIGTERM'
+"$HOLDFAST" -c "$M" restore latest --in-place --yes >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+while [ -e "$work/slow" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+kill -TERM "$pid"
+wait "$pid"
+rc=$?
+exits 143 "a restore that is asked to stop while a plugin replaces things"
+is "$(version)" v1 "what has been begun comes to its end"
+says 'web: what it has begun to replace comes to its end' "which it says"
+is "$(find "$work/stopped-safety" -name '.incoming-*')" '' "keys that were to be put in place are not left lying about"
+says_not 'large\.db.*is kept' "the next source is not begun with"
+hf restore --undo --yes
+exits 0 "it can be undone"
+is "$(version)" v9 "and is"
+
+# Before anything is replaced: at once, and with nothing left of what was to be put in place.
+"$HOLDFAST" -c "$M" restore latest large --in-place --yes >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+while ! compgen -G "$work/.holdfast-restore-*" >/dev/null && kill -0 "$pid" 2>/dev/null; do sleep 0.002; done
+kill -TERM "$pid"
+wait "$pid"
+rc=$?
+exits 143 "a restore that is asked to stop while a database is written"
+is "$(find "$work" -maxdepth 1 -name 'large.db?*' -o -maxdepth 1 -name '.holdfast-restore-*')" '' "leaves no copy beside it"
 nginx_stop "$web"
 done_testing
