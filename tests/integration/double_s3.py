@@ -152,6 +152,12 @@ class Double(CommonTrouble, Handler):
             self.listing(keys[:2], "rough", keys[1] if len(keys) > 2 else None)
         return True
 
+    def on_lost(self, key, q, body):
+        # The first put of a key is stored, and nobody is told.
+        if self.command == "PUT" and key and count("lost " + key) == 1:
+            store["lost", key] = body, [(k, v) for k, v in self.headers.items() if k.lower().startswith("x-amz-meta-")]
+            return self.drop()
+
     def on_asleep(self, key, q, body):
         # It is there when it is asked for the third time.
         if count("asleep") < 3:

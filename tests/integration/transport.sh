@@ -85,6 +85,14 @@ hf -v init
 exits 0 "a server that is not there yet when the target is opened"
 says 'the server refuses \(503\); trying again in' "is asked again"
 
+repo lost
+target one lost "$url"
+must init
+hf backup
+exits 0 "a server whose answers get lost after it has stored an object"
+hf check
+exits 0 "is content to check, too"
+
 # ---- trouble that does not pass: an end, and a reason
 
 repo down
