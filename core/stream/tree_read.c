@@ -131,8 +131,11 @@ static int open_entry(struct hf_tree *t, struct hf_item *it, struct holdfast_ent
     return hf_tree_plugin_problem(t, it->e.path, rc < 0 ? rc : HOLDFAST_E_FAILED, "open it");
   }
   const char *wrong = NULL;
+  /* A link may turn out to be a file of its own. */
+  if (it->e.kind == HOLDFAST_HARDLINK && e->kind >= HOLDFAST_FILE && e->kind <= HOLDFAST_BLOCK && e->kind != HOLDFAST_DIR) it->e.kind = e->kind;
   if (e->kind != it->e.kind) wrong = "it became another kind of thing";
   e->path = it->e.path;
+  if (e->kind != HOLDFAST_HARDLINK && e->kind != HOLDFAST_SYMLINK) e->link = NULL;
   if (e->kind == HOLDFAST_HARDLINK) e->link = it->e.link;
   if (e->kind != HOLDFAST_FILE) e->size = 0, e->extents = NULL;
   if (!e->extents) e->n_extents = 0;

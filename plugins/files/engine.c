@@ -41,6 +41,7 @@ static void close_files(void *handle) {
   hf_files_walk_free(&h->walk);
   hf_files_chain_free(&h->chain);
   hf_files_links_free(&h->links);
+  hf_files_links_free(&h->lost);
   hf_files_names_free(&h->users);
   hf_files_names_free(&h->groups);
   hf_files_rules_free(&h->rules);

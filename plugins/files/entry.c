@@ -146,7 +146,23 @@ static int enrich(struct hf_files *h, struct holdfast_entry *e) {
   return 0;
 }
 
-int hf_files_entry_open(struct hf_files *h, struct holdfast_entry *e) {
+/* A further name of a file whose first one is not in the snapshot, or is another file there: keep it as a file of its own. */
+static int own_file(struct hf_files *h, struct holdfast_entry *e, size_t len) {
+  struct hf_files_open *o = &h->open;
+  const struct stat was = o->st;
+  e->kind = hf_files_kind(was.st_mode);
+  e->link = NULL;
+  if (e->kind != HOLDFAST_FILE) return 0;
+  give_up(o);
+  o->is_file = true;
+  o->fd = open_at(h, e, len, true);
+  if (o->fd < 0) return cannot(h, e->path, "cannot open", errno);
+  if (fstat(o->fd, &o->st) != 0) return cannot(h, e->path, "cannot look at it", errno);
+  if (!S_ISREG(o->st.st_mode)) return replaced(h, e->path, "has become another kind of file");
+  return 0;
+}
+
+static int open_entry(struct hf_files *h, struct holdfast_entry *e) {
   struct hf_files_open *o = &h->open;
   size_t len = strlen(e->path);
   give_up(o);
@@ -171,13 +187,24 @@ int hf_files_entry_open(struct hf_files *h, struct holdfast_entry *e) {
   }
   if (fstat(o->fd, &o->st) != 0) return cannot(h, e->path, "cannot look at it", errno);
   if (e->kind == HOLDFAST_HARDLINK) {
-    bool same = e->cookie == o->st.st_dev && (h->opt.ignore_inode || e->inode == o->st.st_ino);
+    bool same = (e->cookie & ~HF_FILES_LINKED) == o->st.st_dev && (h->opt.ignore_inode || e->inode == o->st.st_ino);
     if (!same || S_ISDIR(o->st.st_mode)) return replaced(h, e->path, "has been replaced and is no longer a hard link");
+    int rc = hf_files_links_noted(&h->lost, e->link) ? own_file(h, e, len) : 0;
+    if (rc < 0) return rc;
   } else if (hf_files_kind(o->st.st_mode) != e->kind) {
     return replaced(h, e->path, "has become another kind of file");
   }
   hf_files_fill(e, &o->st, h->opt.ignore_inode);
   return enrich(h, e);
+}
+
+int hf_files_entry_open(struct hf_files *h, struct holdfast_entry *e) {
+  struct hf_files_open *o = &h->open;
+  const uint64_t inode = e->inode, dev = e->cookie & ~HF_FILES_LINKED;
+  o->linked = (e->cookie & HF_FILES_LINKED) && e->kind != HOLDFAST_HARDLINK;
+  int rc = open_entry(h, e);
+  if (o->linked && (rc < 0 || o->st.st_dev != dev || e->inode != inode)) hf_files_links_note(&h->lost, e->path);
+  return rc;
 }
 
 int64_t hf_files_entry_read(struct hf_files *h, void *buf, size_t n) {
@@ -204,6 +231,7 @@ int64_t hf_files_entry_read(struct hf_files *h, void *buf, size_t n) {
     }
     if (got < 0) {
       int err = errno;
+      if (o->linked) hf_files_links_note(&h->lost, o->path);
       return holdfast_fail(h->host, hf_files_status(err), "/%s: cannot read at byte %llu: %s", o->path,
                            (unsigned long long)o->pos, strerror(err));
     }

@@ -151,6 +151,7 @@ struct hf_files_link_slot {
   char *path;    /* NULL with used: all names seen */
   uint32_t dev;
   uint32_t left; /* names still to come; 0 with ino 0: a free slot */
+  uint64_t birth;
 };
 
 struct hf_files_links {
@@ -162,8 +163,12 @@ struct hf_files_links {
 };
 
 /* The path first seen with this inode, or NULL when this is the first (it is remembered then, unless the table is full). The
- * answer is valid until the next call. nlink > 1. */
-const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, nlink_t nlink, const char *path);
+ * answer is valid until the next call. nlink > 1. birth: when the file was made, 0 when unknown: a number may be given to
+ * another file while the backup runs. */
+const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, uint64_t birth, nlink_t nlink, const char *path);
+/* A set of paths, for which the same table serves; by their hashes. noted: also true when some could not be remembered. */
+void hf_files_links_note(struct hf_files_links *l, const char *path);
+bool hf_files_links_noted(const struct hf_files_links *l, const char *path);
 void hf_files_links_free(struct hf_files_links *l);
 
 /* ---- owners by name (names.c) ---- */
@@ -263,6 +268,7 @@ struct hf_files_walk {
 struct hf_files_open {
   int fd;
   bool is_file;
+  bool linked;     /* the first name of several */
   struct stat st;
   uint64_t pos;    /* next byte of the file */
   size_t extent;   /* the extent pos is in */
@@ -281,6 +287,7 @@ struct hf_files {
   struct hf_files_rules rules;
   struct hf_files_roots roots;
   struct hf_files_links links;
+  struct hf_files_links lost; /* first names of files that have others, which could not be read or were another file by then */
   struct hf_files_walk walk;
   struct hf_files_chain chain; /* of entry_open: some way behind the walk's */
   struct hf_files_names users, groups;
@@ -309,6 +316,9 @@ const char *hf_files_virtual_fs(int fd);
 bool hf_files_is_cache_tag(int fd, const char *name);
 
 /* ---- reading (entry.c) ---- */
+
+/* With the device in an entry's cookie: the file has further names. */
+#define HF_FILES_LINKED ((uint64_t)1 << 63)
 
 /* As entry_open, read, entry_close in <holdfast/source.h>. */
 int hf_files_entry_open(struct hf_files *h, struct holdfast_entry *e);

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A table with open addressing. An inode all of whose names have been seen gives its path back, so that what counts is
- * only how many wait for further names at one time. When HF_FILES_LINKS_MAX do, the table takes no more (about 130 MiB).
+ * only how many wait for further names at one time. When HF_FILES_LINKS_MAX do, the table takes no more (about 160 MiB).
  */
 #include "files.h"
 
@@ -46,7 +46,7 @@ static bool make_room(struct hf_files_links *l) {
   return true;
 }
 
-const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, nlink_t nlink, const char *path) {
+const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, uint64_t birth, nlink_t nlink, const char *path) {
   free(l->stale);
   l->stale = NULL;
   if (!l->max) l->max = HF_FILES_LINKS_MAX;
@@ -56,6 +56,11 @@ const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, 
   }
   uint32_t d = fold_dev(dev);
   struct hf_files_link_slot *s = find(l->v, l->cap, d, ino);
+  if (s->path && s->birth != birth) { /* the number is another file's now */
+    l->stale = s->path;
+    s->path = NULL;
+    l->live--;
+  }
   if (s->path) {
     if (--s->left > 0) return s->path;
     l->stale = s->path;
@@ -70,9 +75,25 @@ const char *hf_files_links_seen(struct hf_files_links *l, dev_t dev, ino_t ino, 
   if (s->ino == 0 && s->dev == 0) l->used++;
   s->ino = ino;
   s->dev = d;
+  s->birth = birth;
   s->left = nlink - 1 > UINT32_MAX ? UINT32_MAX : (uint32_t)(nlink - 1);
   l->live++;
   return NULL;
+}
+
+/* FNV-1a, 64 bits. Should two paths share it, a link is kept as a file of its own. */
+static uint64_t hash(const char *path) {
+  uint64_t h = 14695981039346656037u;
+  for (; *path; path++) h = (h ^ (unsigned char)*path) * 1099511628211u;
+  return h;
+}
+
+void hf_files_links_note(struct hf_files_links *l, const char *path) {
+  hf_files_links_seen(l, 0, hash(path), 0, (nlink_t)UINT32_MAX + 1, "");
+}
+
+bool hf_files_links_noted(const struct hf_files_links *l, const char *path) {
+  return l->full || (l->cap && find(l->v, l->cap, 0, hash(path))->path);
 }
 
 void hf_files_links_free(struct hf_files_links *l) {

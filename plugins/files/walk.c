@@ -199,11 +199,20 @@ static bool is_nodump(int dirfd, const char *name, const struct stat *st) {
   return yes;
 }
 
-/* The kind of e, and for a further name of a file the first one. */
-static void identify(struct hf_files *h, struct holdfast_entry *e, const struct stat *st) {
+/* When the file was made; 0 when the file system does not say. */
+static uint64_t birth_of(int dirfd, const char *name, const struct stat *st) {
+  struct statx sx;
+  if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BTIME | STATX_INO, &sx) != 0 || !(sx.stx_mask & STATX_BTIME) || sx.stx_ino != st->st_ino) return 0;
+  return (uint64_t)sx.stx_btime.tv_sec * 1000000000u + sx.stx_btime.tv_nsec;
+}
+
+/* The kind of e, and for a further name of a file the first one. name: in the folder of the top frame. */
+static void identify(struct hf_files *h, struct holdfast_entry *e, const char *name, const struct stat *st) {
   e->kind = hf_files_kind(st->st_mode);
+  e->cookie = st->st_dev;
   if (st->st_nlink < 2 || S_ISDIR(st->st_mode) || S_ISSOCK(st->st_mode)) return;
-  const char *first = hf_files_links_seen(&h->links, st->st_dev, st->st_ino, st->st_nlink, h->walk.path);
+  e->cookie |= HF_FILES_LINKED;
+  const char *first = hf_files_links_seen(&h->links, st->st_dev, st->st_ino, birth_of(h->walk.dirfd, name, st), st->st_nlink, h->walk.path);
   if (first) {
     e->kind = HOLDFAST_HARDLINK;
     e->link = first;
@@ -276,9 +285,8 @@ static int visit(struct hf_files *h, struct hf_files_frame *f, size_t base, bool
     return 0;
   }
   e->path = w->path;
-  identify(h, e, &st);
+  identify(h, e, name, &st);
   hf_files_fill(e, &st, h->opt.ignore_inode);
-  e->cookie = st.st_dev;
   w->descend = e->kind == HOLDFAST_DIR;
   w->as_root = is_root;
   w->entry_dev = st.st_dev;

@@ -327,6 +327,47 @@ static void test_replaced(void **state) {
   assert_non_null(strstr(noted.error, "hard link"));
 }
 
+/* List t/a and its other names t/b, then do something to t/a, and open both. What t/b is then is what it holds, not what t/a has become. */
+static void further_name(int (*change)(void), int expected) {
+  struct holdfast_entry first;
+  make("t/a", "the old content");
+  assert_int_equal(link("t/a", "t/b"), 0);
+  list_to("t", "t/a");
+  first = entry;
+  char first_path[sizeof path];
+  snprintf(first_path, sizeof first_path, "%s", path);
+  first.path = first_path;
+  list_to("t", "t/b");
+  assert_int_equal(entry.kind, HOLDFAST_HARDLINK);
+  assert_int_equal(change(), 0);
+  assert_int_equal(plugin->entry_open(handle, &first), expected);
+  plugin->entry_close(handle);
+  assert_int_equal(plugin->entry_open(handle, &entry), 0);
+  assert_int_equal(entry.kind, HOLDFAST_FILE);
+  assert_null(entry.link);
+  assert_int_equal(entry.size, 15);
+  assert_int_equal(read_all(100), 15);
+  assert_string_equal(text, "the old content");
+  assert_int_equal(plugin->entry_close(handle), 0);
+}
+
+static int replace_first(void) {
+  make("t/new", "another file");
+  return rename("t/new", "t/a");
+}
+
+static int remove_first(void) { return unlink("t/a"); }
+
+static void test_first_replaced(void **state) {
+  (void)state;
+  further_name(replace_first, 0);
+}
+
+static void test_first_vanished(void **state) {
+  (void)state;
+  further_name(remove_first, HOLDFAST_E_NOT_FOUND);
+}
+
 static int read_as_nobody(void) {
   list_to("t", "t/secret");
   int rc = plugin->entry_open(handle, &entry);
@@ -444,6 +485,8 @@ int main(void) {
     cmocka_unit_test_setup_teardown(test_changed_while_read, setup, teardown),
     cmocka_unit_test_setup_teardown(test_folder_does_not_change, setup, teardown),
     cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_first_replaced, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_first_vanished, setup, teardown),
     cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
     cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
     cmocka_unit_test_setup_teardown(test_deep, setup, teardown),

@@ -43,15 +43,19 @@ static void test_grow(void **state) {
 static void test_links(void **state) {
   (void)state;
   struct hf_files_links l = {0};
-  assert_null(hf_files_links_seen(&l, 1, 7, 3, "a"));
-  assert_null(hf_files_links_seen(&l, 2, 7, 2, "other device"));
-  assert_string_equal(hf_files_links_seen(&l, 1, 7, 3, "b"), "a");
+  assert_null(hf_files_links_seen(&l, 1, 7, 0, 3, "a"));
+  assert_null(hf_files_links_seen(&l, 2, 7, 0, 2, "other device"));
+  assert_string_equal(hf_files_links_seen(&l, 1, 7, 0, 3, "b"), "a");
   assert_int_equal(l.live, 2);
-  assert_string_equal(hf_files_links_seen(&l, 1, 7, 3, "c"), "a"); /* the last name: the slot is given back */
+  assert_string_equal(hf_files_links_seen(&l, 1, 7, 0, 3, "c"), "a"); /* the last name: the slot is given back */
   assert_int_equal(l.live, 1);
-  assert_null(hf_files_links_seen(&l, 1, 7, 2, "d")); /* the inode is in use anew */
-  assert_string_equal(hf_files_links_seen(&l, 1, 7, 2, "e"), "d");
-  assert_string_equal(hf_files_links_seen(&l, 2, 7, 2, "x"), "other device");
+  assert_null(hf_files_links_seen(&l, 1, 7, 0, 2, "d")); /* the inode is in use anew */
+  assert_string_equal(hf_files_links_seen(&l, 1, 7, 0, 2, "e"), "d");
+  assert_string_equal(hf_files_links_seen(&l, 2, 7, 0, 2, "x"), "other device");
+  assert_null(hf_files_links_seen(&l, 1, 7, 100, 3, "f"));
+  assert_null(hf_files_links_seen(&l, 1, 7, 200, 2, "g")); /* one more file of this number, before the other names of the one before came */
+  assert_int_equal(l.live, 1);
+  assert_string_equal(hf_files_links_seen(&l, 1, 7, 200, 2, "h"), "g");
   hf_files_links_free(&l);
 }
 
@@ -61,18 +65,18 @@ static void test_links_many(void **state) {
   char path[32];
   for (unsigned i = 1; i <= 20000; i++) {
     snprintf(path, sizeof path, "f%u", i);
-    assert_null(hf_files_links_seen(&l, 1, i, 2, path));
+    assert_null(hf_files_links_seen(&l, 1, i, 0, 2, path));
   }
   for (unsigned i = 20000; i >= 1; i--) {
     snprintf(path, sizeof path, "f%u", i);
-    assert_string_equal(hf_files_links_seen(&l, 1, i, 2, "again"), path);
+    assert_string_equal(hf_files_links_seen(&l, 1, i, 0, 2, "again"), path);
   }
   assert_int_equal(l.live, 0);
   /* slots that are done with are swept out instead of making the table larger */
   size_t cap = l.cap;
   for (unsigned i = 1; i <= 200000; i++) {
-    assert_null(hf_files_links_seen(&l, 3, i, 2, "p"));
-    assert_string_equal(hf_files_links_seen(&l, 3, i, 2, "q"), "p");
+    assert_null(hf_files_links_seen(&l, 3, i, 0, 2, "p"));
+    assert_string_equal(hf_files_links_seen(&l, 3, i, 0, 2, "q"), "p");
   }
   assert_true(l.cap <= cap);
   assert_false(l.full);
@@ -82,15 +86,15 @@ static void test_links_many(void **state) {
 static void test_links_bound(void **state) {
   (void)state;
   struct hf_files_links l = {.max = 2};
-  assert_null(hf_files_links_seen(&l, 1, 1, 2, "a"));
-  assert_null(hf_files_links_seen(&l, 1, 2, 2, "b"));
+  assert_null(hf_files_links_seen(&l, 1, 1, 0, 2, "a"));
+  assert_null(hf_files_links_seen(&l, 1, 2, 0, 2, "b"));
   assert_false(l.full);
-  assert_null(hf_files_links_seen(&l, 1, 3, 2, "c"));
+  assert_null(hf_files_links_seen(&l, 1, 3, 0, 2, "c"));
   assert_true(l.full);
-  assert_null(hf_files_links_seen(&l, 1, 3, 2, "d"));
-  assert_string_equal(hf_files_links_seen(&l, 1, 1, 2, "e"), "a");
-  assert_null(hf_files_links_seen(&l, 1, 4, 2, "f")); /* room again */
-  assert_string_equal(hf_files_links_seen(&l, 1, 4, 2, "g"), "f");
+  assert_null(hf_files_links_seen(&l, 1, 3, 0, 2, "d"));
+  assert_string_equal(hf_files_links_seen(&l, 1, 1, 0, 2, "e"), "a");
+  assert_null(hf_files_links_seen(&l, 1, 4, 0, 2, "f")); /* room again */
+  assert_string_equal(hf_files_links_seen(&l, 1, 4, 0, 2, "g"), "f");
   hf_files_links_free(&l);
 }
 

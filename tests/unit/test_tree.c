@@ -605,6 +605,40 @@ static void many_empty_entries(void **state) {
   free(s.v);
 }
 
+/* A hard link that turns out to be a file of its own is stored as one, and looked at again next time. */
+static void link_becomes_file(void **state) {
+  (void)state;
+  struct mem_source s = {0};
+  struct mem_run first, second;
+  struct hf_tree_counts c;
+  static const uint64_t sizes[] = {1000, 700000};
+  add(&s, HOLDFAST_FILE, "a", 1000);
+  for (size_t i = 0; i < 2; i++) {
+    struct mem_entry *m = add(&s, HOLDFAST_HARDLINK, i == 0 ? "b" : "c", 0);
+    m->e.link = "a";
+    m->fault = MEM_OWN_FILE;
+    m->late_size = sizes[i];
+  }
+  add(&s, HOLDFAST_FILE, "d", 1000);
+  mem_run_init(&first, &store, NULL);
+  must_run(&s, &first, &c);
+  assert_int_equal(first.problems.n, 0);
+  assert_int_equal(c.files, 4);
+  assert_int_equal(c.bytes, 703000);
+  assert_null(strstr(first.recipe.data, "\ne h "));
+  assert_non_null(strstr(first.recipe.data, " b - "));
+  struct hf_buf stream = HF_BUF_INIT;
+  mem_stream(&store, &first.recipe, &stream);
+  assert_true(stream.len > 703000);
+  hf_buf_free(&stream);
+  mem_run_init(&second, &store, &first.recipe);
+  must_run(&s, &second, &c);
+  for (size_t i = 0; i < s.n; i++) assert_int_equal(s.v[i].opened > 0, i == 1 || i == 2);
+  mem_run_free(&first);
+  mem_run_free(&second);
+  free(s.v);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(unchanged_is_one_range),
@@ -621,6 +655,7 @@ int main(void) {
       cmocka_unit_test(receiver_fails),
       cmocka_unit_test(damaged_recipes),
       cmocka_unit_test(nothing_at_all),
+      cmocka_unit_test(link_becomes_file),
       cmocka_unit_test(many_empty_entries),
   };
   return cmocka_run_group_tests_name("tree", tests, NULL, teardown);

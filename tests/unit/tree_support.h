@@ -29,7 +29,8 @@ enum mem_fault {
   MEM_CHANGED_ONCE, /* the first time only */
   MEM_FATAL,        /* read returns HOLDFAST_E_FATAL */
   MEM_OVERFULL,     /* read returns more than was asked for */
-  MEM_GROWN         /* entry_open finds size `late_size` */
+  MEM_GROWN,        /* entry_open finds size `late_size` */
+  MEM_OWN_FILE      /* entry_open makes a file of `late_size` bytes of a hard link */
 };
 
 struct mem_entry {
@@ -80,6 +81,10 @@ static int mem_open(void *handle, struct holdfast_entry *e) {
     return HOLDFAST_E_AUTH;
   }
   if (m->fault == MEM_GROWN) e->size = m->late_size;
+  if (m->fault == MEM_OWN_FILE) {
+    e->kind = HOLDFAST_FILE;
+    e->size = m->late_size;
+  }
   s->open = e->cookie;
   s->pos = 0;
   s->size = e->size;
