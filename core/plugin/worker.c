@@ -152,6 +152,8 @@ int hf_worker_start(struct hf_worker *w, const struct hf_worker_job *job, const 
     }
   }
   hf_closep(&ends[1]);
+  /* There is room for all that a worker in its right mind leaves lying: one that takes nothing must not keep us waiting. */
+  if (rc == 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) rc = hf_fail_errno(err, errno, "cannot set up a socket");
   if (memory >= 0) close(memory);
   w->fd = ends[0];
   w->heard = w->looked = hf_now();

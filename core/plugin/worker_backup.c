@@ -112,10 +112,11 @@ static int replay(struct replay *r, const struct hf_msg *m) {
 }
 
 /* A worker that has sent its last message may be gone already: no failure, its messages are still to be read. */
-static void hand_back(struct replay *r, const struct hf_msg *m) {
+static int hand_back(struct replay *r, const struct hf_msg *m, struct hf_error *err) {
   struct hf_msg back = {.type = HF_MSG_SLOT, .slot = m->slot};
   if (m->type == HF_MSG_BYTES || m->type == HF_MSG_LINES || m->type == HF_MSG_BULK || m->type == HF_MSG_STATE)
-    hf_msg_send(r->w.fd, &back, NULL, NULL);
+    if (hf_msg_send(r->w.fd, &back, NULL, NULL) == -EAGAIN) return hf_worker_nonsense(&r->w, "slots that it does not take back", err);
+  return 0;
 }
 
 static int result(struct replay *r, const struct hf_msg *m, struct hf_tree_counts *c, struct hf_error *err) {
@@ -146,8 +147,8 @@ static int listen_to(struct replay *r, struct hf_tree_counts *counts, struct hf_
       rc = replay(r, m);
       if (rc != 0) hf_fail(err, rc, "the backup of this source was stopped (%s)", hf_status_name(rc));
     }
+    if (rc == 0) rc = hand_back(r, m, err);
     if (rc != 0) break;
-    hand_back(r, m);
   }
   free(m);
   return rc;

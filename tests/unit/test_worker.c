@@ -205,6 +205,9 @@ static void nonsense_is_not_believed(void **unused) {
       {"202 0 0 0 0", "(a result within"},        {"77 0 0 0 0", "(an unknown message)"},
       {"2 0 0 0 0", "(an unknown message)"},      {"108 0 0 0 0", "(a doubt about data)"},
   };
+  alarm(300); /* it must not keep us for ever */
+  expect("deaf", NULL, job, HOLDFAST_E_FAILED, "broke the protocol (slots that it does not take back)");
+  alarm(0);
   for (size_t i = 0; i < HF_NELEM(cases); i++) {
     /* A stream's end in the middle of things is one the receiver takes; the worker is then silent. */
     if (strncmp(cases[i].text, "109", 3) == 0) {

@@ -82,6 +82,11 @@ static void misbehave(struct handle *h) {
     forge((uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2], v[3], v[4]);
     for (;;) pause();
   }
+  if (is(h, "deaf"))
+    for (;;) {
+      forge(HF_MSG_BYTES, 0, 1, 0, 0);
+      forge(HF_MSG_CUT, HF_WORKER_NO_SLOT, 0, 0, 0);
+    }
   if (is(h, "greedy")) {
     for (int i = 0; i < 1200; i++) memset(malloc(1 << 20), 1, 1 << 20);
     for (;;) pause();
