@@ -55,9 +55,9 @@ int hf_tree_check_times(struct hf_tree *t, const struct holdfast_entry *e) {
 bool hf_tree_trusted(const struct hf_tree *t, const struct holdfast_entry *e) {
   if (e->flags & HOLDFAST_UNSTABLE) return false;
   if (e->ctime == 0 && e->ctime_nsec == 0) return true;
-  if (e->ctime != t->o->opened_s) return e->ctime < t->o->opened_s;
-  /* A file system that counts whole seconds says .0 for all of this one. */
-  return e->ctime_nsec != 0 && e->ctime_nsec < t->o->opened_ns;
+  /* A file system that counts whole seconds says .0 for all of this one, and FAT, which counts every other one, also for all of the next. */
+  if (e->ctime_nsec == 0) return e->ctime < t->o->opened_s - 1;
+  return e->ctime != t->o->opened_s ? e->ctime < t->o->opened_s : e->ctime_nsec < t->o->opened_ns;
 }
 
 void hf_tree_count(struct hf_tree *t, const struct holdfast_entry *e) {

@@ -266,11 +266,19 @@ static void sameness_must_be_believable(void **state) {
   token->e.ctime = token->e.ctime_nsec = 0;
   token->e.token = "v1";
   add(&s, HOLDFAST_FILE, "f-unstable", 10)->e.flags = HOLDFAST_UNSTABLE;
+  static const int64_t before[] = {1, 1, 2}; /* seconds */
+  static const uint32_t nsec[] = {0, 1, 0};
+  for (size_t i = 0; i < 3; i++) {
+    static const char *const names[] = {"g-same-two-seconds", "h-second-before", "i-two-seconds-before"};
+    struct mem_entry *m = add(&s, HOLDFAST_FILE, names[i], 10);
+    m->e.ctime = OPENED - before[i];
+    m->e.ctime_nsec = nsec[i];
+  }
   mem_run_init(&first, &store, NULL);
   must_run(&s, &first, NULL);
   mem_run_init(&second, &store, &first.recipe);
   must_run(&s, &second, &c);
-  const unsigned opened[] = {0, 1, 1, 1, 0, 1};
+  const unsigned opened[] = {0, 1, 1, 1, 0, 1, 1, 0, 0};
   /* A window this small may be read whole, but what is not believable must be. */
   for (size_t i = 0; i < s.n; i++)
     if (opened[i]) assert_int_equal(s.v[i].opened, 1);
