@@ -129,7 +129,12 @@ static int enrich(struct hf_files *h, struct holdfast_entry *e) {
     h->warned_proc = true;
     err = 0;
   }
-  if (err) return cannot(h, e->path, "cannot read the extended attributes", err);
+  if (err == ENOMEM) return cannot(h, e->path, "cannot read the extended attributes", err);
+  if (err) { /* the content is worth more: keep it, and look again next time */
+    hf_files_problem(h->host, e->path, hf_files_status(err), "cannot read its extended attributes, it is kept without: %s", strerror(err));
+    h->counts.problems++;
+    e->flags |= HOLDFAST_UNSTABLE;
+  }
   e->xattrs = o->xattrs.n ? o->xattrs.v : NULL;
   e->n_xattrs = (uint32_t)o->xattrs.n;
   if (!o->is_file || (uint64_t)o->st.st_blocks >= ((uint64_t)o->st.st_size + 511) / 512) return 0;

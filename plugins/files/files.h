@@ -200,7 +200,8 @@ struct hf_files_xattrs {
   size_t values_cap;
 };
 
-/* Read those of the open file fd; path_only: fd was opened with O_PATH. others, acls: which to keep. Returns 0 or an errno. */
+/* Read those of the open file fd; path_only: fd was opened with O_PATH. others, acls: which to keep. Returns 0 or an errno; x holds what could
+ * be read, but for ENOMEM. */
 int hf_files_xattrs_read(struct hf_files_xattrs *x, int fd, bool path_only, bool others, bool acls);
 void hf_files_xattrs_free(struct hf_files_xattrs *x);
 

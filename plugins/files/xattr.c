@@ -55,6 +55,7 @@ int hf_files_xattrs_read(struct hf_files_xattrs *x, int fd, bool path_only, bool
   ssize_t len = read_list(x, fd, proc);
   if (len < 0) return (int)-len;
   size_t used = 0;
+  int failed = 0;
   for (char *name = x->list; name < x->list + len; name += strlen(name) + 1) {
     if (!wanted(name, others, acls)) continue;
     if (!hf_files_grow(&x->v, &x->cap, x->n + 1, sizeof *x->v)) return ENOMEM;
@@ -67,14 +68,15 @@ int hf_files_xattrs_read(struct hf_files_xattrs *x, int fd, bool path_only, bool
     }
     if (n < 0) {
       if (errno == ENODATA || errno == ENOTSUP) continue; /* taken away since, or not ours to see */
-      return errno;
+      if (!failed) failed = errno; /* it does not cost the others */
+      continue;
     }
     /* The values may still move: offsets now, pointers at the end. */
     x->v[x->n++] = (struct holdfast_xattr){name, (const void *)(uintptr_t)used, (size_t)n};
     used += (size_t)n;
   }
   for (size_t i = 0; i < x->n; i++) x->v[i].value = x->values + (uintptr_t)x->v[i].value;
-  return 0;
+  return failed;
 }
 
 void hf_files_xattrs_free(struct hf_files_xattrs *x) {

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -368,6 +369,37 @@ static void test_first_vanished(void **state) {
   further_name(remove_first, HOLDFAST_E_NOT_FOUND);
 }
 
+/* In place of the C library's, for the plugin's calls: a disk that cannot give one attribute. */
+static int bad_attribute;
+
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size) {
+  if (bad_attribute && strcmp(name, "user.bad") == 0) {
+    errno = bad_attribute;
+    return -1;
+  }
+  return syscall(SYS_fgetxattr, fd, name, value, size);
+}
+
+static void test_unreadable_attribute(void **state) {
+  (void)state;
+  make("t/f", "content");
+  assert_int_equal(setxattr("t/f", "user.bad", "x", 1, 0), 0);
+  assert_int_equal(setxattr("t/f", "user.good", "yes", 3, 0), 0);
+  list_to("t", "t/f");
+  bad_attribute = EIO;
+  int rc = plugin->entry_open(handle, &entry);
+  bad_attribute = 0;
+  assert_int_equal(rc, 0);
+  assert_int_equal(entry.n_xattrs, 1);
+  assert_memory_equal(xattr("user.good")->value, "yes", 3);
+  assert_true(entry.flags & HOLDFAST_UNSTABLE); /* to be looked at again */
+  assert_int_equal(noted.n_problems, 1);
+  assert_non_null(strstr(noted.problems, "t/f: cannot read its extended attributes"));
+  assert_int_equal(read_all(100), 7);
+  assert_string_equal(text, "content");
+  assert_int_equal(plugin->entry_close(handle), 0);
+}
+
 static int read_as_nobody(void) {
   list_to("t", "t/secret");
   int rc = plugin->entry_open(handle, &entry);
@@ -485,6 +517,7 @@ int main(void) {
     cmocka_unit_test_setup_teardown(test_changed_while_read, setup, teardown),
     cmocka_unit_test_setup_teardown(test_folder_does_not_change, setup, teardown),
     cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_unreadable_attribute, setup, teardown),
     cmocka_unit_test_setup_teardown(test_first_replaced, setup, teardown),
     cmocka_unit_test_setup_teardown(test_first_vanished, setup, teardown),
     cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
