@@ -119,6 +119,7 @@ tests_unit_test_sigv4_LDADD = $(HFT_LIBS) $(CMOCKA_LIBS)
 # ---- integration tests: scripts that print TAP and find all they need in the environment set below
 INTEGRATION_TESTS = \
 	tests/integration/app_host.sh \
+	tests/integration/chain.sh \
 	tests/integration/commands.sh \
 	tests/integration/completion.sh \
 	tests/integration/conformance.sh \

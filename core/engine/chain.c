@@ -16,6 +16,8 @@ void hf_session_issue(struct hf_session *s, const char *target, bool tamper, con
   s->issues[s->n_issues++] = (struct hf_issue){.target = hf_strdup(target), .text = hf_strdup(text), .tamper = tamper};
 }
 
+#define AHEAD_MAX 100000 /* records that may be missing before one that is looked at */
+
 /* One record name found at one target. */
 struct found { uint64_t seq; struct hf_digest digest; size_t target; };
 struct listing { struct found *v; size_t n, cap, target; };
@@ -87,26 +89,27 @@ int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, 
   return r;
 }
 
-/* Fetch and check one record that the state does not have. */
-static int read_new(struct hf_session *s, uint64_t seq, const struct hf_digest *d, const struct hf_record *prev, const struct hf_digest *prev_digest, struct hf_record **out, struct hf_error *err) {
+/* One record that the state does not have, read. */
+struct candidate { struct hf_record *rec; struct hf_buf plain; struct hf_digest digest; size_t targets; };
+
+static void candidate_free(struct candidate *c) {
+  hf_record_free(c->rec);
+  hf_buf_free(&c->plain);
+  *c = (struct candidate){.rec = NULL};
+}
+
+/* Fetch and check it, but not yet against the record before. */
+static int read_one(struct hf_session *s, uint64_t seq, const struct hf_digest *d, struct candidate *out, struct hf_error *err) {
   char key[HF_KEY_MAX], signer[HF_FPR_LEN + 1];
-  HF_CLEANUP(hf_buf_free) struct hf_buf plain = HF_BUF_INIT;
+  struct candidate c = {.plain = HF_BUF_INIT, .digest = *d};
   hf_key_record(key, seq, d);
-  int r = hf_session_fetch_sealed(s, key, d, &plain, signer, err);
-  if (r < 0) return r;
-  struct hf_record *rec = NULL;
-  r = hf_record_parse(plain.data, plain.len, &rec, err);
-  if (r < 0) return hf_prefix(err, "%s", key);
-  if (rec->seq != seq) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: says that it is record %llu", key, (unsigned long long)rec->seq);
-  if (r == 0 && s->repo_id[0] && strcmp(rec->repo_id, s->repo_id) != 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: belongs to another repository (%s)", key, rec->repo_id);
-  if (r == 0 && prev) r = hf_chain_check(prev, prev_digest, rec, err);
-  if (r == 0) r = hf_state_record_add(s->state, seq, d, plain.data, plain.len, err);
-  if (r < 0) {
-    hf_record_free(rec);
-    return r;
-  }
-  *out = rec;
-  return 0;
+  int r = hf_session_fetch_sealed(s, key, d, &c.plain, signer, err);
+  if (r == 0 && (r = hf_record_parse(c.plain.data, c.plain.len, &c.rec, err)) < 0) hf_prefix(err, "%s", key);
+  if (r == 0 && c.rec->seq != seq) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: says that it is record %llu", key, (unsigned long long)c.rec->seq);
+  if (r == 0 && s->repo_id[0] && strcmp(c.rec->repo_id, s->repo_id) != 0) r = hf_fail(err, HOLDFAST_E_CORRUPT, "%s: belongs to another repository (%s)", key, c.rec->repo_id);
+  if (r < 0) candidate_free(&c);
+  else *out = c;
+  return r;
 }
 
 static void learn(struct hf_session *s, const struct hf_record *rec) {
@@ -116,8 +119,26 @@ static void learn(struct hf_session *s, const struct hf_record *rec) {
   }
 }
 
-/* The digest that counts for seq: what the state remembers, else the first candidate that can be read and follows. Returns 1 known, 0 none, negative. */
-static int settle(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, struct hf_record **prev, struct hf_digest *digest, struct hf_error *err) {
+/* Which of several that are all signed and all follow? The outer packets of a message are not signed: who has a target can put copies of a record there, under other digests, without any key. What a record
+ * that comes next names as the one before it is signed. Without any it is what most targets hold: what they say is the same. */
+static size_t choose(struct hf_session *s, uint64_t seq, struct candidate *c, size_t n, const struct found *next, size_t n_next) {
+  for (size_t i = 0; i < n_next; i++) {
+    struct candidate after;
+    if (i > 0 && hf_digest_eq(&next[i].digest, &next[i - 1].digest)) continue;
+    if (read_one(s, seq + 1, &next[i].digest, &after, NULL) < 0) continue;
+    size_t k = 0;
+    while (k < n && !(strcmp(after.rec->repo_id, c[k].rec->repo_id) == 0 && hf_digest_eq(&after.rec->prev, &c[k].digest))) k++;
+    candidate_free(&after);
+    if (k < n) return k;
+  }
+  size_t best = 0;
+  for (size_t k = 1; k < n; k++)
+    if (c[k].targets > c[best].targets) best = k;
+  return best;
+}
+
+/* The digest that counts for seq: what the state remembers, else the candidate that can be read and follows. v: what the targets hold of that number, next: of the one behind it. Returns 1 known, 0 none, negative. */
+static int settle(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, const struct found *next, size_t n_next, struct hf_record **prev, struct hf_digest *digest, struct hf_error *err) {
   struct hf_digest prev_digest = *digest;
   bool unread = false;
   int r = hf_state_record_get(s->state, seq, digest, NULL, err);
@@ -126,34 +147,56 @@ static int settle(struct hf_session *s, uint64_t seq, const struct found *v, siz
     *prev = NULL;
     return r;
   }
+  if (*prev && (*prev)->seq + 1 != seq) {
+    hf_record_free(*prev);
+    *prev = NULL;
+  }
   if (!*prev && seq > 1) {
     struct hf_digest d;
     if (hf_session_record(s, seq - 1, prev, &d, NULL) == 0) prev_digest = d;
   }
-  for (size_t i = 0; i < n; i++) {
-    if (i > 0 && hf_digest_eq(&v[i].digest, &v[i - 1].digest)) continue;
-    struct hf_record *rec = NULL;
+  struct candidate *good = NULL;
+  size_t n_good = 0;
+  for (size_t i = 0; r == 0 && i < n; i++) {
+    struct candidate c;
     struct hf_error e = {0};
-    r = read_new(s, seq, &v[i].digest, *prev, &prev_digest, &rec, &e);
-    if (r == 0) {
-      learn(s, rec);
-      hf_record_free(*prev);
-      *prev = rec;
-      *digest = v[i].digest;
-      return 1;
+    if (i > 0 && hf_digest_eq(&v[i].digest, &v[i - 1].digest)) continue;
+    int k = read_one(s, seq, &v[i].digest, &c, &e);
+    if (k == 0 && *prev && (k = hf_chain_check(*prev, &prev_digest, c.rec, &e)) < 0) candidate_free(&c);
+    if (k == 0) {
+      for (size_t j = i; j < n && hf_digest_eq(&v[j].digest, &v[i].digest); j++) c.targets++;
+      good = hf_realloc(good, (n_good + 1) * sizeof *good);
+      good[n_good++] = c;
+      continue;
     }
     /* Without any key nothing can be read. Where others could be, one that cannot be decrypted is not of this repository's making. */
-    bool fatal = r == HOLDFAST_E_CANCELED || r == HOLDFAST_E_NO_SPACE || (r == HOLDFAST_E_AUTH && s->head == 0);
-    if (fatal) return hf_fail(err, r, "%s", e.msg);
-    bool tamper = r == HOLDFAST_E_CORRUPT || r == HOLDFAST_E_AUTH;
-    hf_session_issue(s, hf_target_name(s->targets[v[i].target]), tamper, "%s", e.msg);
-    if (!tamper) s->issues[s->n_issues - 1].unread = unread = true;
+    bool fatal = k == HOLDFAST_E_CANCELED || k == HOLDFAST_E_NO_SPACE || (k == HOLDFAST_E_AUTH && s->head == 0 && n_good == 0);
+    bool tamper = k == HOLDFAST_E_CORRUPT || k == HOLDFAST_E_AUTH;
+    if (fatal) {
+      r = hf_fail(err, k, "%s", e.msg);
+    } else {
+      hf_session_issue(s, hf_target_name(s->targets[v[i].target]), tamper, "%s", e.msg);
+      if (!tamper) s->issues[s->n_issues - 1].unread = unread = true;
+    }
   }
   /* It may be the chain's next one: who holds it is not to be given another of that number. */
-  for (size_t i = 0; unread && i < n; i++) s->chains[v[i].target].unreadable = true;
+  for (size_t i = 0; unread && n_good == 0 && i < n; i++) s->chains[v[i].target].unreadable = true;
   hf_record_free(*prev);
   *prev = NULL;
-  return 0;
+  if (r == 0 && n_good > 0) {
+    struct candidate *c = &good[n_good > 1 ? choose(s, seq, good, n_good, next, n_next) : 0];
+    r = hf_state_record_add(s->state, seq, &c->digest, c->plain.data, c->plain.len, err);
+    if (r == 0) {
+      learn(s, c->rec);
+      *prev = c->rec;
+      c->rec = NULL;
+      *digest = c->digest;
+      r = 1;
+    }
+  }
+  for (size_t i = 0; i < n_good; i++) candidate_free(&good[i]);
+  free(good);
+  return r;
 }
 
 static void compare(struct hf_session *s, uint64_t seq, const struct found *v, size_t n, bool known, const struct hf_digest *digest) {
@@ -172,6 +215,28 @@ static void compare(struct hf_session *s, uint64_t seq, const struct found *v, s
     if (has) s->chains[t].head = seq;
     else if (known && s->chains[t].missing++ == 0) s->chains[t].first_missing = seq;
   }
+}
+
+/* Numbers of which there is no record anywhere. They are gaps once a good record comes behind them. */
+struct gaps { struct { uint64_t first, last; } *v; size_t n; };
+
+static void add_gap(struct gaps *g, uint64_t first, uint64_t last) {
+  if (g->n > 0 && g->v[g->n - 1].last + 1 == first) {
+    g->v[g->n - 1].last = last;
+    return;
+  }
+  if ((g->n & (g->n - 1)) == 0) g->v = hf_realloc(g->v, (g->n ? g->n * 2 : 1) * sizeof *g->v);
+  g->v[g->n].first = first;
+  g->v[g->n++].last = last;
+}
+
+static void tell_gaps(struct hf_session *s, struct gaps *g) {
+  for (size_t i = 0; i < g->n; i++) {
+    unsigned long long first = g->v[i].first, last = g->v[i].last;
+    if (first == last) hf_session_issue(s, NULL, true, "record %llu is missing everywhere: the chain has a gap", first);
+    else hf_session_issue(s, NULL, true, "records %llu to %llu are missing everywhere: the chain has a gap", first, last);
+  }
+  g->n = 0;
 }
 
 int hf_session_chain(struct hf_session *s, struct hf_error *err) {
@@ -203,30 +268,44 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
   }
   if (l.n) qsort(l.v, l.n, sizeof *l.v, by_seq);
   uint64_t remembered = hf_state_record_max(s->state);
-  uint64_t max = HF_MAX(remembered, l.n ? l.v[l.n - 1].seq : 0);
 
   int r = 0;
   struct hf_record *prev = NULL;
   struct hf_digest digest = {{0}};
+  struct gaps gaps = {.v = NULL};
   size_t i = 0;
   s->head = 0;
   while (i < l.n && l.v[i].seq == 0) i++;
-  for (uint64_t seq = 1; seq <= max; seq++) {
-    size_t from = i;
+  for (uint64_t seq = 1; seq <= remembered || i < l.n; seq++) {
+    /* A name is quickly made, and a number in it proves nothing: beyond what is remembered only those are looked at that are there. */
+    if (seq > remembered && l.v[i].seq > seq) {
+      add_gap(&gaps, seq, l.v[i].seq - 1);
+      seq = l.v[i].seq;
+    }
+    if (seq > HF_MAX(s->head, remembered) + AHEAD_MAX) {
+      for (size_t t = 0; t < s->n_targets; t++) {
+        size_t k = i;
+        while (k < l.n && l.v[k].target != t) k++;
+        if (k < l.n) hf_session_issue(s, hf_target_name(s->targets[t]), true, "holds a record %llu, which is too far from the newest, %llu", (unsigned long long)l.v[k].seq, (unsigned long long)s->head);
+      }
+      break;
+    }
+    size_t from = i, next;
     while (i < l.n && l.v[i].seq == seq) i++;
-    r = settle(s, seq, l.v + from, i - from, &prev, &digest, err);
+    for (next = i; next < l.n && l.v[next].seq == seq + 1; next++) continue;
+    r = settle(s, seq, l.v + from, i - from, l.v + i, next - i, &prev, &digest, err);
     if (r < 0) break;
     bool known = r == 1;
     r = 0;
-    if (known) s->head = seq;
+    if (known) {
+      s->head = seq;
+      tell_gaps(s, &gaps);
+    } else if (i == from) {
+      add_gap(&gaps, seq, seq);
+    }
     compare(s, seq, l.v + from, i - from, known, &digest);
-    if (known || i > from) continue;
-    /* As a whole: whoever can put a file there can put one with a number far off. */
-    uint64_t last = seq < remembered ? seq : (i < l.n ? l.v[i].seq : max + 1) - 1;
-    if (last == seq) hf_session_issue(s, NULL, true, "record %llu is missing everywhere: the chain has a gap", (unsigned long long)seq);
-    else hf_session_issue(s, NULL, true, "records %llu to %llu are missing everywhere: the chain has a gap", (unsigned long long)seq, (unsigned long long)last);
-    seq = last;
   }
+  free(gaps.v);
   hf_record_free(prev);
   free(l.v);
   if (r < 0) return r;

@@ -65,7 +65,7 @@ forged=$T/records/9999999999-$(printf 'a%.0s' $(seq 64)).json.gpg
 echo forged >"$forged"
 hf prune
 exits 1 "a record with a number far off: prune refuses"
-says 'nothing is pruned while the chain shows signs of tampering .records 4 to 9999999998 are missing everywhere' "and says why"
+says 'nothing is pruned while the chain shows signs of tampering .target disk: holds a record 9999999999, which is too far' "and says why"
 ok "in a few lines" test "$(wc -l <"$work/err")" -lt 5
 mine=$M
 stranger
