@@ -51,22 +51,60 @@ static int see(void *ctx, const char *key, uint64_t size) {
   }
 }
 
+/* Is this what a record says the text of that name is? */
+static bool is_told(const struct job *x, const char *key, const struct hf_buf *b) {
+  struct hf_digest d;
+  char hex[HF_SHA256_HEX];
+  hf_sha256(b->data ? b->data : "", b->len, &d);
+  hf_digest_hex(&d, hex);
+  HF_CLEANUP(hf_freep) char *line = hf_asprintf("%s %s", key, hex);
+  return hf_list_has(&x->needs->texts, line);
+}
+
+/* What has no digest in its name, and the host has itself: another target may hold something else under that name, and who restores runs that script. 1, 0 (not one of these), or negative. */
+static int own(const struct job *x, const char *key, struct hf_buf *b, struct hf_error *err) {
+  char host_key[HF_KEY_MAX];
+  hf_key_hostkey(host_key, x->s->host_key);
+  if (x->s->host && strcmp(key, host_key) == 0) {
+    int r = hf_gpg_export(x->s->host, x->s->host_key, b, err);
+    return r < 0 ? r : 1;
+  }
+  if (strcmp(key, "README.txt") == 0) hf_buf_adds(b, hf_text_readme);
+  else if (strcmp(key, "recover.sh") == 0) hf_buf_adds(b, hf_text_recover);
+  else return 0;
+  return 1;
+}
+
 /* Get a good copy from any other target. 1, 0 (none has one), or cancelled. */
 static int fetch(struct job *x, const char *key, struct hf_buf *b, uint64_t *size, struct hf_error *err) {
   struct hf_object_name name;
   hf_key_parse(key, &name);
+  const bool text = name.kind == HF_OBJ_README || name.kind == HF_OBJ_RECOVER;
+  int r = own(x, key, b, err);
+  *size = b->len;
+  /* Another version's texts, when records tell of those and not yet of ours. */
+  if (r < 0 || (r == 1 && (!text || x->needs->texts.n == 0 || is_told(x, key, b)))) return r;
+  const bool have = r == 1;
+  hf_buf_clear(b);
   bool named = name.kind == HF_OBJ_SECRET || name.kind == HF_OBJ_PACK || name.kind == HF_OBJ_INDEX || name.kind == HF_OBJ_RECORD;
   for (size_t i = 0; i < x->s->n_targets; i++) {
     struct hf_target *from = x->s->targets[i];
     struct hf_error e = {0};
     if (i == x->to) continue;
-    int r = x->o->dry ? hf_target_stat(from, key, size, &e) : named ? hf_target_get_checked(from, key, HF_META_MAX, &name.digest, b, &e) : hf_target_get(from, key, TEXT_MAX, b, &e);
+    r = x->o->dry ? hf_target_stat(from, key, size, &e) : named ? hf_target_get_checked(from, key, HF_META_MAX, &name.digest, b, &e) : hf_target_get(from, key, TEXT_MAX, b, &e);
     if (r == HOLDFAST_E_CANCELED || hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
     if (r == 0 && !x->o->dry) *size = b->len;
+    if (r == 0 && text && !x->o->dry && !is_told(x, key, b)) {
+      hf_log(HF_LOG_WARNING, "target %s: %s is not what was put there: no record names its digest; it is not copied", hf_target_name(from), key);
+      hf_buf_clear(b);
+      continue;
+    }
     if (r == 0) return 1;
     if (r != HOLDFAST_E_NOT_FOUND) hf_log(HF_LOG_WARNING, "%s", e.msg);
   }
-  return 0;
+  r = have ? own(x, key, b, err) : 0;
+  *size = b->len;
+  return r;
 }
 
 static int copy(struct job *x, const char *key, struct hf_error *err) {

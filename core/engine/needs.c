@@ -48,6 +48,11 @@ int hf_needs_open(struct hf_session *s, struct hf_needs *out, struct hf_error *e
       add_small(out, key);
       last = rec->secret;
     }
+    const char *text;
+    json_t *told;
+    json_object_foreach(json_object_get(rec->extra, "texts"), text, told) {
+      if (json_is_string(told)) hf_list_take(&out->texts, hf_asprintf("%s %s", text, json_string_value(told)));
+    }
     /* The host key, sealed for its keepers. */
     const char *sealed = json_string_value(json_object_get(rec->extra, "host_key_object"));
     struct hf_digest d;
@@ -70,6 +75,7 @@ void hf_needs_free(struct hf_needs *n) {
   free(n->packs);
   free(n->indexes);
   hf_list_free(&n->small);
+  hf_list_free(&n->texts);
   hf_list_free(&n->lost_keys);
   *n = (struct hf_needs){.s = NULL};
 }

@@ -107,6 +107,18 @@ says_not 'second.*(packs|indexes)/.* is missing, or' "what was missing is back"
 ok "no stranger was spread" test ! -e "$R/second/testhost/packs/$stray" -a ! -e "$R/second/testhost/note" -a -z "$(find "$R/second/testhost/records" -name '0000000099*')"
 rm -f "$R/disk/testhost/packs/$stray" "$R/disk/testhost/note" "$R"/disk/testhost/records/*0000000099*
 
+# ---- what has no digest in its name: who has one target does not get his script, or his key, to the others that way
+
+for name in README.txt recover.sh "$(cd "$R/disk/testhost" && echo keys/*)"; do
+  cp "$R/disk/testhost/$name" "$work/was"
+  echo 'echo pwned' >"$R/disk/testhost/$name"
+  rm "$R/second/testhost/$name"
+  hf sync
+  exits 0 "${name%/*} is missing at one target, and at the other it is somebody else's"
+  ok "what is put there is the host's own" cmp "$work/was" "$R/second/testhost/$name"
+  cp "$work/was" "$R/disk/testhost/$name"
+done
+
 # ---- what is damaged is not spread; and a record does not go before what it needs
 
 rm -rf "$R/second/testhost/packs" "$R/second/testhost/indexes" "$R/second/testhost/records"
