@@ -61,6 +61,7 @@ for key in "$repo"/keys/*.asc; do
   [ -f "$key" ] || continue
   fpr=${key##*/}
   fpr=${fpr%.asc}
+  case $fpr in *[!0-9A-F]*) continue ;; esac
   case " $pinned " in "  " | *" $fpr "*) ;; *) continue ;; esac
   gpg --homedir "$work/v" --batch --quiet --no-options --import "$key" 2>/dev/null || { damage "keys/${key##*/} is not a key"; continue; }
   host_keys="$host_keys $fpr"
@@ -69,6 +70,12 @@ done
 # A repository has one host key: another was put there by somebody.
 case $pinned$host_keys in " "*" "*) [ -n "$pinned" ] || die "keys/ holds several host keys:$host_keys; say with -k which is the one you noted down" ;; esac
 [ -n "$pinned" ] || say "records are accepted when signed by:$host_keys (compare this with the fingerprint you noted; -k pins it)"
+
+# The names of records, the newest first. Others are passed over: who can write to a replica can name a file as he likes.
+records() {
+  (cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg) | awk '
+    length($0) == 92 && substr($0, 9, 10) !~ /[^0-9]/ && substr($0, 19, 1) == "-" && substr($0, 20, 64) !~ /[^0-9a-f]/ && substr($0, 84) == ".json.gpg"' | sort -r
+}
 
 # --- one object of metadata: digest, decrypt, verify. open_meta FILE DIGEST RESULT
 open_meta() {
@@ -79,7 +86,8 @@ open_meta() {
     why="it cannot be decrypted: $(tail -n 1 "$work/error")"
     return 1
   fi
-  gpg --homedir "$work/v" --batch --quiet --no-options --trust-model always --no-auto-key-retrieve --status-fd 3 --decrypt \
+  # Anyone can encrypt to you, and little may become much: no record or index is larger than this.
+  gpg --homedir "$work/v" --batch --quiet --no-options --trust-model always --no-auto-key-retrieve --max-output 268435457 --status-fd 3 --decrypt \
     <"$work/signed" >"$3" 3>"$work/status" 2>"$work/error"
   rc=$?
   rm -f "$work/signed"
@@ -198,7 +206,7 @@ is_named() { awk -v n="$1" '$1 == "passed" || ($1 == "away" && $2 == n) { ok = 1
 
 # For a snapshot that was asked for by number: do later records name it, or replace its packs?
 read_later() {
-  for later in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
+  for later in $(records); do
     later=${later#records/}
     [ "$(printf '%s' "${later%%-*}" | awk '{ printf "%d", $0 }')" -gt "$1" ] || break
     digest=${later#*-}
@@ -227,7 +235,7 @@ missing_or_pruned() {
 found='' passed=''
 : >"$work/away"
 : >"$work/steps"
-for path in $(cd "$repo" && printf '%s\n' records/[0-9]*-*.json.gpg | sort -r); do
+for path in $(records); do
   name=${path#records/}
   seq=${name%%-*}
   digest=${name#*-}

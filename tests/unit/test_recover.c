@@ -370,6 +370,26 @@ static void test_bad_metadata(void **state) {
   assert_int_equal(shell("grep -q 'DAMAGE: index .*missing' err && test ! -e out/db/dump.sql"), 0);
 }
 
+/* What anybody who can write to the replica can put there: a message to the recipient that becomes far more than a record may be, and names that are none. */
+static void test_not_ours(void **state) {
+  (void)state;
+  static const char wrapper[] = "#!/bin/sh\nPATH=${PATH#*:}\ngpg \"$@\"\nrc=$?\nexec 4>&1\nstat -L -c %s /proc/$$/fd/4 >>\"$SIZES\"\nexit $rc\n";
+  struct hf_error err = {0};
+  HF_CLEANUP(hf_freep) char *file = hf_asprintf("%s/wrap/gpg", base);
+  assert_int_equal(shell("rm -rf wrap sizes && mkdir wrap && head -c 400000000 /dev/zero | gpg --batch --quiet --trust-model always --compress-algo zlib -z 1 -r %s -e -o bomb - && "
+                         "mv bomb repo/records/0000000009-$(sha256sum <bomb | cut -d' ' -f1).json.gpg", user_fpr),
+                   0);
+  OK(hf_write_file_atomic(file, wrapper, sizeof wrapper - 1, 0700, &err));
+  assert_int_equal(shell("SIZES=$PWD/sizes PATH=$PWD/wrap:$PATH sh repo/recover.sh repo latest out 2>err"), 3);
+  assert_int_equal(shell("grep -q 'DAMAGE: record 0000000009-' err && cmp dump out/db/dump.sql"), 0);
+  /* The least that is not too much. */
+  assert_int_equal(shell("sort -n sizes | awk '{ n = $0 } END { exit !(NR > 3 && n + 0 <= 268435457) }'"), 0);
+  assert_int_equal(shell("rm -rf out repo/records/0000000009-*; e=$(printf '\\033[2J'); : >repo/records/0000000009-$e.json.gpg; : >\"repo/records/0000000009-* x.json.gpg\"; "
+                         ": >\"repo/keys/$e.asc\"; sh repo/recover.sh repo latest out 2>err"),
+                   0);
+  assert_int_equal(shell("! grep -q \"$(printf '\\033')\" err && cmp dump out/db/dump.sql"), 0);
+}
+
 /* Other shells and tools, where they are installed. */
 static void test_other_shells(void **state) {
   (void)state;
@@ -393,6 +413,7 @@ int main(void) {
       cmocka_unit_test_setup(test_lost_data, each),
       cmocka_unit_test_setup(test_lost_raw_and_recipe, each),
       cmocka_unit_test_setup(test_bad_metadata, each),
+      cmocka_unit_test_setup(test_not_ours, each),
       cmocka_unit_test_setup(test_other_shells, each),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
