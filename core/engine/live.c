@@ -29,6 +29,7 @@ static void add_snapshot(struct hf_live *l, const struct hf_record *r) {
   *v = (struct hf_live_snapshot){.seq = r->seq, .time = r->time, .label = hf_strdup(r->label)};
   for (size_t i = 0; i < r->n_sources; i++) {
     if (strcmp(r->sources[i].status, "failed") != 0) hf_list_add(&v->good, r->sources[i].name);
+    if (strcmp(r->sources[i].status, "complete") == 0) hf_list_add(&v->whole, r->sources[i].name);
   }
   add_names(&v->held, json_object_get(r->extra, "held"));
   add_names(&v->passed, json_object_get(r->extra, "passed"));
@@ -88,6 +89,7 @@ void hf_live_free(struct hf_live *l) {
   for (size_t i = 0; i < l->n; i++) {
     free(l->v[i].label);
     hf_list_free(&l->v[i].good);
+    hf_list_free(&l->v[i].whole);
     hf_list_free(&l->v[i].held);
     hf_list_free(&l->v[i].passed);
     hf_list_free(&l->v[i].pruned);

@@ -15,6 +15,7 @@ struct hf_live_snapshot {
   int64_t time;           /* by the host's clock when it was taken */
   char *label;            /* or NULL */
   struct hf_list good;    /* sources that are complete or partial in it */
+  struct hf_list whole;   /* those that are complete */
   struct hf_list held;    /* targets that held all it needs when it was taken: extra.held */
   struct hf_list passed;  /* targets that did not take it (`take =`): the record's extra.passed */
   struct hf_list pruned;  /* targets it was pruned from: extra.removed of prune records */

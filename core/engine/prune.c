@@ -35,7 +35,7 @@ static int decide(struct run *x, const struct hf_manifest_target *m, struct hf_p
   for (size_t i = 0, k = 0; r == 0 && i < x->live.n; i++) {
     const struct hf_live_snapshot *l = &x->live.v[i];
     if (!hf_live_at(l, t->name)) continue;
-    t->v[t->n++] = (struct hf_retained){.seq = l->seq, .time = l->time, .label = l->label, .good = &l->good};
+    t->v[t->n++] = (struct hf_retained){.seq = l->seq, .time = l->time, .label = l->label, .good = &l->good, .whole = &l->whole};
     if (k < n_seqs && seqs[k] == l->seq) k++;
     else v[n++] = t->v[t->n - 1];
   }

@@ -180,17 +180,24 @@ static void keep_within(struct hf_retained *v, size_t n, const bool *fits, int64
   }
 }
 
+/* Of every source the newest good one, and the newest complete one behind copies in part. */
 static void keep_good(struct hf_retained *v, size_t n) {
-  struct hf_list seen = HF_LIST_INIT;
+  struct hf_list good = HF_LIST_INIT, whole = HF_LIST_INIT;
   for (size_t i = n; i > 0; i--) {
-    const struct hf_list *good = v[i - 1].good;
-    for (size_t k = 0; good && k < good->n; k++) {
-      if (hf_list_has(&seen, good->v[k])) continue;
-      hf_list_add(&seen, good->v[k]);
-      because(&v[i - 1], "newest good of source %s", good->v[k]);
+    struct hf_retained *x = &v[i - 1];
+    for (size_t k = 0; x->whole && k < x->whole->n; k++) {
+      if (hf_list_has(&whole, x->whole->v[k])) continue;
+      hf_list_add(&whole, x->whole->v[k]);
+      if (hf_list_has(&good, x->whole->v[k])) because(x, "newest complete of source %s", x->whole->v[k]);
+    }
+    for (size_t k = 0; x->good && k < x->good->n; k++) {
+      if (hf_list_has(&good, x->good->v[k])) continue;
+      hf_list_add(&good, x->good->v[k]);
+      because(x, "newest good of source %s", x->good->v[k]);
     }
   }
-  hf_list_free(&seen);
+  hf_list_free(&good);
+  hf_list_free(&whole);
 }
 
 void hf_retention(struct hf_retained *v, size_t n, const struct hf_keep *keep, const char *zone, int64_t now) {

@@ -16,6 +16,7 @@ struct hf_retained {
   int64_t time;
   const char *label;           /* or NULL */
   const struct hf_list *good;  /* sources that are complete or partial in it; may be NULL */
+  const struct hf_list *whole; /* of them, those that are complete; may be NULL */
   /* out: */
   bool keep;
   struct hf_list reasons;      /* "daily 2026-11-03", "last 3 of 7", ...; of one that goes, why no rule keeps it; freed by hf_retention_free */
@@ -24,7 +25,7 @@ struct hf_retained {
 /* Decide for the n snapshots that a target holds, in the order of their sequence numbers. zone: IANA name or NULL for the system's. now: the clock of the one who asks.
  *
  * Rules are a union. Of each of the newest so many periods that have a snapshot at all, the first one is kept, and each later one with a good source that none before it in the period had: which ones these are
- * never changes by what comes later, so a snapshot once kept for its month stays for that month. The newest good snapshot of every source is kept whatever the rules say.
+ * never changes by what comes later, so a snapshot once kept for its month stays for that month. The newest good snapshot of every source is kept whatever the rules say, and where that is only partial also the newest complete one.
  *
  * The order is that of the sequence numbers, which are signed and chained. Times only tell the period. Those that do not fit the order are not believed: of all snapshots the longest sequence is taken whose times
  * never go backwards (of several equally long ones that with the earliest times, judged from its end); what does not belong to it, and what is more than HF_CLOCK_SLACK ahead of now, is kept, and takes no

@@ -67,7 +67,7 @@ static void period_name(bool berlin, int p, int64_t t, char out[64]) {
 
 struct history {
   struct hf_retained v[MAX];
-  struct hf_list good[MAX];
+  struct hf_list good[MAX], whole[MAX];
   size_t n;
 };
 
@@ -139,6 +139,11 @@ static bool expected(const struct history *h, const bool *fits, bool berlin, con
     for (size_t j = i + 1; j < h->n; j++) later |= hf_list_has(h->v[j].good, me->good->v[s]);
     if (!later) return true;
   }
+  for (size_t s = 0; s < me->whole->n; s++) {
+    bool later = false;
+    for (size_t j = i + 1; j < h->n; j++) later |= hf_list_has(h->v[j].whole, me->whole->v[s]);
+    if (!later) return true;
+  }
   return false;
 }
 
@@ -174,16 +179,21 @@ static void make_history(struct history *h, bool wild) {
     int64_t shown = t;
     if (wild && chance(8) == 0) shown = chance(3) == 0 ? (int64_t)chance(100000) : t + (int64_t)chance(400 * DAY) - 200 * DAY;
     if (wild && chance(40) == 0) t -= (int64_t)chance(20 * DAY);
-    h->good[i] = (struct hf_list)HF_LIST_INIT;
+    h->good[i] = h->whole[i] = (struct hf_list)HF_LIST_INIT;
     for (size_t s = 0; s < HF_NELEM(names); s++) {
-      if (chance(4) > 0) hf_list_add(&h->good[i], names[s]);
+      if (chance(4) == 0) continue;
+      hf_list_add(&h->good[i], names[s]);
+      if (chance(3) > 0) hf_list_add(&h->whole[i], names[s]);
     }
-    h->v[i] = (struct hf_retained){.seq = i * 2 + 5, .time = shown, .label = chance(15) == 0 ? "x" : NULL, .good = &h->good[i]};
+    h->v[i] = (struct hf_retained){.seq = i * 2 + 5, .time = shown, .label = chance(15) == 0 ? "x" : NULL, .good = &h->good[i], .whole = &h->whole[i]};
   }
 }
 
 static void free_history(struct history *h) {
-  for (size_t i = 0; i < h->n; i++) hf_list_free(&h->good[i]);
+  for (size_t i = 0; i < h->n; i++) {
+    hf_list_free(&h->good[i]);
+    hf_list_free(&h->whole[i]);
+  }
 }
 
 static const char *const zones[] = {"UTC", "Europe/Berlin"};
@@ -335,6 +345,27 @@ static void not_always_the_same_sources(void **state) {
   hf_list_free(&all);
 }
 
+/* Copies in part do not push out the last complete one. */
+static void partial_ones(void **state) {
+  (void)state;
+  struct hf_list db = HF_LIST_INIT;
+  hf_list_add(&db, "db");
+  struct hf_keep k = {.any = true, .last = 1};
+  struct hf_retained v[] = {{.seq = 1, .whole = &db}, {.seq = 2, .whole = &db}, {.seq = 3}, {.seq = 4}};
+  for (size_t i = 0; i < HF_NELEM(v); i++) {
+    v[i].time = utc("2026-05-01 12:00") + (int64_t)i * DAY;
+    v[i].good = &db;
+  }
+  hf_retention(v, HF_NELEM(v), &k, "UTC", utc("2026-05-05 12:00"));
+  assert_false(v[0].keep);
+  assert_true(v[1].keep);
+  assert_false(v[2].keep);
+  assert_true(v[3].keep);
+  assert_string_equal(v[1].reasons.v[0], "newest complete of source db");
+  hf_retention_free(v, HF_NELEM(v));
+  hf_list_free(&db);
+}
+
 static void no_rule(void **state) {
   (void)state;
   struct hf_keep k = {.any = false};
@@ -352,6 +383,6 @@ static void no_rule(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(never_changes_its_mind), cmocka_unit_test(calendars), cmocka_unit_test(clocks), cmocka_unit_test(not_always_the_same_sources), cmocka_unit_test(no_rule)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(never_changes_its_mind), cmocka_unit_test(calendars), cmocka_unit_test(clocks), cmocka_unit_test(not_always_the_same_sources), cmocka_unit_test(partial_ones), cmocka_unit_test(no_rule)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
