@@ -40,8 +40,11 @@ enum hf_secret_from { HF_SECRET_TEXT, HF_SECRET_FILE, HF_SECRET_COMMAND, HF_SECR
 int hf_secret_form(const char *base, const char *key);
 /* A key without the "-file", "-command", "-env" or "-credential" it ends in; owned by the caller; NULL when it ends in none. */
 char *hf_secret_base(const char *key);
-/* Check what was written (argument of the key), without reading anything: command splits, names are names. */
+/* Check what was written (argument of the key), without reading anything: command splits, names are names. The name of a variable is
+ * remembered for hf_secret_in_env. */
 int hf_secret_check(enum hf_secret_from from, const char *arg, struct hf_error *err);
+/* Is "NAME=VALUE" of the environment a secret that some setting names? */
+bool hf_secret_in_env(const char *pair);
 /* Fetch the secret; base_dir is what a relative file is below. The text is the caller's, who wipes it. Never empty. */
 int hf_secret_fetch(enum hf_secret_from from, const char *arg, const char *base_dir, char **out, struct hf_error *err);
 

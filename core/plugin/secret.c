@@ -45,6 +45,14 @@ static bool is_env_name(const char *s) {
   return true;
 }
 
+/* Of all settings read so far. The manifest is read before there is a second thread. */
+static struct hf_list env_names;
+
+bool hf_secret_in_env(const char *pair) {
+  HF_CLEANUP(hf_freep) char *name = hf_strndup(pair, strcspn(pair, "="));
+  return hf_list_has(&env_names, name);
+}
+
 int hf_secret_check(enum hf_secret_from from, const char *arg, struct hf_error *err) {
   if (from == HF_SECRET_COMMAND) {
     HF_CLEANUP(hf_list_free) struct hf_list words = HF_LIST_INIT;
@@ -52,6 +60,7 @@ int hf_secret_check(enum hf_secret_from from, const char *arg, struct hf_error *
   }
   if (from == HF_SECRET_ENV && !is_env_name(arg))
     return hf_fail(err, HOLDFAST_E_CONFIG, "not the name of an environment variable; use letters, digits and _");
+  if (from == HF_SECRET_ENV && !hf_list_has(&env_names, arg)) hf_list_add(&env_names, arg);
   if (from == HF_SECRET_CREDENTIAL && (!*arg || *arg == '.' || strchr(arg, '/')))
     return hf_fail(err, HOLDFAST_E_CONFIG, "not the name of a credential; use the name given in the unit, without a slash");
   return 0;

@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "plugin/internal.h"
 #include "plugin/worker_proto.h"
 
 #define TICK_MS 250
@@ -65,10 +66,21 @@ static int describe(posix_spawn_file_actions_t *a, const int want[], int copies[
   return rc != 0 ? rc : posix_spawn_file_actions_addclosefrom_np(a, 3 + n);
 }
 
-static int spawn(const int want[], int n, pid_t *pid) {
+/* The environment of a worker, whose array the caller frees. One that is another account's gets no secret of ours: that account can read it. */
+static char **environment(bool other_account) {
+  size_t n = 0, kept = 0;
+  while (environ[n]) n++;
+  char **env = hf_allocn(n + 1, sizeof *env);
+  for (size_t i = 0; i < n; i++)
+    if (!other_account || !hf_secret_in_env(environ[i])) env[kept++] = environ[i];
+  return env;
+}
+
+static int spawn(const int want[], int n, bool other_account, pid_t *pid) {
   char name[] = HF_WORKER_NAME, path[4096];
   char *argv[] = {name, NULL};
   int copies[3] = {-1, -1, -1};
+  char **env = environment(other_account);
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attr;
   sigset_t none, defaults;
@@ -84,8 +96,9 @@ static int spawn(const int want[], int n, pid_t *pid) {
    * with the session end the processes a plugin has started, in whatever groups they are. */
   posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   int rc = describe(&actions, want, copies, n);
-  if (rc == 0) rc = posix_spawn(pid, own_program(path, sizeof path), &actions, &attr, argv, environ);
+  if (rc == 0) rc = posix_spawn(pid, own_program(path, sizeof path), &actions, &attr, argv, env);
   for (int i = 0; i < n; i++) hf_closep(&copies[i]);
+  free(env);
   posix_spawnattr_destroy(&attr);
   posix_spawn_file_actions_destroy(&actions);
   return rc;
@@ -145,7 +158,7 @@ int hf_worker_start(struct hf_worker *w, const struct hf_worker_job *job, const 
     rc = hf_fail_errno(err, errno, "cannot make a socket pair");
   if (rc == 0) {
     const int want[] = {ends[1], memory, previous_fd};
-    int e = spawn(want, previous_fd >= 0 ? 3 : 2, &w->pid);
+    int e = spawn(want, previous_fd >= 0 ? 3 : 2, job->user != NULL, &w->pid);
     if (e != 0) {
       w->pid = -1;
       rc = hf_fail_errno(err, e, "cannot start a worker process");

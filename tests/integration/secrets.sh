@@ -147,6 +147,37 @@ all_keys
 hf verify --read --decrypt
 exits 0 "verify with all keys finds nothing"
 
+# ---- a secret in the environment is not for the account of a source
+
+if [ "$(id -u)" = 0 ]; then
+  chmod 711 "$work" # for nobody to find the plugin in
+  new_repo env <<EOF
+[source ours]
+plugin = exec
+command = env
+[source theirs]
+plugin = exec
+user = nobody
+command = env
+[source with]
+plugin = exec
+command = true
+empty = ok
+secret-env = HF_TEST_KEY
+secret-variable = KEY
+EOF
+  export HF_TEST_KEY=4711 HF_TEST_OTHER=4712
+  must init
+  must backup
+  hf cat latest theirs output
+  cp "$work/out" "$work/theirs"
+  ok "the environment of a source with user = is ours" grep -q '^HF_TEST_OTHER=4712$' "$work/theirs"
+  ok "but for the secret of another one" eval '! grep -q 4711 "$work/theirs"'
+  hf cat latest ours output
+  ok "a source of our own account has it" grep -q '^HF_TEST_KEY=4711$' "$work/out"
+  unset HF_TEST_KEY HF_TEST_OTHER
+fi
+
 # ---- hidden recipients, padding
 
 new_repo hidden 'hide-recipients = yes' 'padding = yes' <<EOF
