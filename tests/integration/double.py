@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The first argument of a double is FOLDER. Each imports this after it has set sys.dont_write_bytecode: the sources may be read only.
-import json, os, re, socket, struct, sys, threading, time
+import errno, json, os, re, socket, struct, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = sys.argv[1]
@@ -56,7 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         if reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
-        self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
+        try:
+            self.connection.close() if reset else self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError as e:
+            if e.errno != errno.ENOTCONN:  # the client was first
+                raise
         return True
 
     def part(self, data, wanted, headers, end):
