@@ -188,6 +188,7 @@ static int open_entry(struct hf_files *h, struct holdfast_entry *e) {
     int err = errno;
     if (o->is_file && (err == ELOOP || err == ENXIO)) return replaced(h, e->path, "has become something else than a file");
     if (err == ELOOP) err = ENOENT;
+    h->counts.vanished += hf_files_status(err) == HOLDFAST_E_NOT_FOUND;
     return cannot(h, e->path, "cannot open", err);
   }
   if (fstat(o->fd, &o->st) != 0) return cannot(h, e->path, "cannot look at it", errno);

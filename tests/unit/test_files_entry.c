@@ -326,6 +326,10 @@ static void test_replaced(void **state) {
   assert_int_equal(rename("t/new", "t/g"), 0);
   assert_int_equal(plugin->entry_open(handle, &entry), HOLDFAST_E_FAILED);
   assert_non_null(strstr(noted.error, "hard link"));
+
+  const char *said = NULL;
+  assert_int_equal(plugin->finish(handle, &said), HOLDFAST_OK);
+  assert_non_null(strstr(said, "\"vanished\":2,")); /* t/b, and t/e/x by a link */
 }
 
 /* List t/a and its other names t/b, then do something to t/a, and open both. What t/b is then is what it holds, not what t/a has become. */
