@@ -15,6 +15,10 @@ bool hf_needs_index(const struct hf_needs *n, int64_t row) { return bit(n->index
 
 void hf_needs_add_pack(struct hf_needs *n, int64_t row) { set(n->packs, n->max_pack, row); }
 
+void hf_needs_drop_pack(struct hf_needs *n, int64_t row) {
+  if (row > 0 && row <= n->max_pack) n->packs[row / 8] &= (unsigned char)~(1u << (row % 8));
+}
+
 void hf_needs_add_index(struct hf_needs *n, int64_t row) { set(n->indexes, n->max_index, row); }
 
 static void add_small(struct hf_needs *n, const char *key) {

@@ -33,6 +33,7 @@ int hf_needs_add_live(struct hf_needs *n, const struct hf_live *l, const char *t
 bool hf_needs_pack(const struct hf_needs *n, int64_t row);
 bool hf_needs_index(const struct hf_needs *n, int64_t row);
 void hf_needs_add_pack(struct hf_needs *n, int64_t row);
+void hf_needs_drop_pack(struct hf_needs *n, int64_t row);
 void hf_needs_add_index(struct hf_needs *n, int64_t row);
 
 #endif

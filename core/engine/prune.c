@@ -50,6 +50,73 @@ static int decide(struct run *x, const struct hf_manifest_target *m, struct hf_p
   return r;
 }
 
+struct looking { struct hf_session *s; struct hf_needs missing; struct hf_error err; };
+
+static int there(void *ctx, const char *key, uint64_t size) {
+  struct looking *l = ctx;
+  struct hf_object_name name;
+  struct hf_state_pack p;
+  hf_key_parse(key, &name);
+  int r = name.kind == HF_OBJ_PACK ? hf_state_pack_find(l->s->state, &name.digest, &p, &l->err) : 0;
+  if (r == 1 && size == p.stored) hf_needs_drop_pack(&l->missing, p.row);
+  return HF_MIN(r, 0);
+}
+
+/* Is one of its sources not in seen, which gets them? Those of the manifest count: a backup looks after what their newest copies need. */
+static bool is_newest(const struct run *x, const struct hf_retained *v, struct hf_list *seen) {
+  bool any = false;
+  for (size_t i = 0; i < v->good->n; i++) {
+    const struct hf_manifest_source *m = hf_manifest_find_source(x->s->manifest, v->good->v[i]);
+    if (!m || !m->enabled || hf_list_has(seen, m->name)) continue;
+    hf_list_add(seen, m->name);
+    any = true;
+  }
+  return any;
+}
+
+/* Packs that are known, that the newest copy there of any source needs, and that are not there. */
+static int count_missing(struct run *x, size_t target, const struct hf_prune_target *t, uint64_t *missing, struct hf_error *err) {
+  struct looking l = {.s = x->s};
+  struct hf_list seen = HF_LIST_INIT;
+  uint64_t head = 0;
+  *missing = 0;
+  hf_needs_open_packs(x->s, &l.missing);
+  int r = hf_session_head_of(x->s, t->name, &head, err);
+  for (size_t i = t->n; r == 0 && i > 0; i--) {
+    struct hf_record *rec = NULL;
+    if (!t->v[i - 1].keep || t->v[i - 1].seq > head || !is_newest(x, &t->v[i - 1], &seen)) continue;
+    r = hf_session_record(x->s, t->v[i - 1].seq, &rec, NULL, err);
+    if (r == 0) r = hf_needs_add(&l.missing, rec, err);
+    hf_record_free(rec);
+  }
+  if (r == 0) r = hf_target_list(x->s->targets[target], "packs/", there, &l, err);
+  if (r < 0 && l.err.code) r = hf_fail(err, l.err.code, "%s", l.err.msg);
+  for (int64_t row = 1; r == 0 && row <= l.missing.max_pack; row++) *missing += hf_needs_pack(&l.missing, row);
+  hf_needs_free(&l.missing);
+  hf_list_free(&seen);
+  return r;
+}
+
+/* Older snapshots may be the last that can be restored: they stay while the newest are not whole. */
+static int spare_if_damaged(struct run *x, size_t target, struct hf_prune_target *t, struct hf_error *err) {
+  uint64_t missing = 0;
+  struct hf_error e = {0};
+  if (t->removed == 0) return 0;
+  int r = count_missing(x, target, t, &missing, &e);
+  if (r == HOLDFAST_E_CANCELED) return hf_fail(err, r, "%s", e.msg);
+  if (r == 0 && missing == 0) return 0;
+  HF_CLEANUP(hf_freep) char *why = hf_asprintf("%llu packs that the newest snapshots need are not there, or not whole, so none is removed: holdfast verify names them, and sync or the next backup mends it", (unsigned long long)missing);
+  give_up(t, r < 0 ? e.msg : why);
+  for (size_t i = 0; i < t->n; i++) {
+    if (t->v[i].keep) continue;
+    t->v[i].keep = true;
+    hf_list_free(&t->v[i].reasons);
+    hf_list_add(&t->v[i].reasons, "the newest are not whole");
+  }
+  t->removed = 0;
+  return 0;
+}
+
 static int decide_all(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   const struct hf_manifest *m = s->manifest;
@@ -66,6 +133,7 @@ static int decide_all(struct run *x, struct hf_error *err) {
     else if (s->chains[k].unreadable) give_up(t, "its records could not be listed or read");
     else {
       int r = decide(x, mt, t, err);
+      if (r == 0) r = spare_if_damaged(x, k, t, err);
       if (r < 0) return r;
     }
   }

@@ -341,4 +341,41 @@ exits 0 "prune"
 is "$(held far)" 2 "it still has the one that it had"
 hf restore latest --to "$work/r2" --target far
 exits 0 "which comes back"
+# ---- the newest snapshot is not whole: older ones may be the last that can be restored
+
+new_repo torn <<END
+[source tree]
+plugin = files
+path = $tree
+END
+sed -i 's/^\[target disk\]/&\nkeep-last = 1/' "$M"
+must init
+rm -f "$tree"/*
+fresh
+must backup
+head -c 300000 /dev/urandom >"$tree/other"
+must backup
+find "$T/packs" -type f -printf '%T@ %p\n' | sort -n | tail -n 2 | cut -d ' ' -f 2 >"$work/newest"
+cp "$(head -n 1 "$work/newest")" "$work/saved"
+rm -f "$(head -n 1 "$work/newest")"
+hf prune -n
+says 'disk +2 .*keep +the newest are not whole' "a dry run says why"
+hf prune
+exits 3 "a pack of the newest snapshot is missing: prune removes none"
+says '1 packs that the newest snapshots need are not there' "and says why"
+is "$(held disk)" '2 3' "both are there"
+must restore 2 --to "$work/r4"
+ok "and the older one is whole" test -s "$(restored "$work/r4" tree "$tree")/large"
+cp "$work/saved" "$(head -n 1 "$work/newest")"
+hf prune
+exits 0 "once it is back, prune goes on"
+is "$(held disk)" 3 "with what the rules say"
+rm "$(find "$T/packs" -type f -size +200k | head -n 1)"
+hf backup
+exits 1 "a backup that finds a pack of its own missing"
+must backup
+must prune
+hf verify --decrypt
+exits 0 "the next one has stored it again"
+
 done_testing
