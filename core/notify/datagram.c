@@ -37,6 +37,14 @@ static void split(const char *server, const char *default_port, char **host, cha
   *port = hf_strdup(colon ? colon + 1 : default_port);
 }
 
+/* Does nobody listen there? Known at once for this machine's own addresses, such as the ::1 of localhost, and for no others. An empty datagram is no message. */
+static bool is_refused(int s) {
+  int why = 0;
+  socklen_t n = sizeof why;
+  if (send(s, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return errno == ECONNREFUSED;
+  return getsockopt(s, SOL_SOCKET, SO_ERROR, &why, &n) == 0 && why == ECONNREFUSED;
+}
+
 int hf_dgram_udp(const char *server, const char *default_port, double deadline, int *fd, struct hf_error *err) {
   struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
   HF_CLEANUP(hf_freep) char *host = NULL;
@@ -47,8 +55,10 @@ int hf_dgram_udp(const char *server, const char *default_port, double deadline, 
   int s = -1, why = 0;
   for (const struct addrinfo *a = found; a && s < 0; a = a->ai_next) {
     s = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (s >= 0 && connect(s, a->ai_addr, a->ai_addrlen) == 0) break;
+    bool there = s >= 0 && connect(s, a->ai_addr, a->ai_addrlen) == 0;
     why = errno;
+    /* The last one gets it in any case. */
+    if (there && (!a->ai_next || !is_refused(s))) break;
     hf_closep(&s);
   }
   freeaddrinfo(found);

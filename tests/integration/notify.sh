@@ -371,6 +371,17 @@ for _ in {1..200}; do
 done
 grep -q '^web1.backup_failure:1|c$' "$ends/statsd"
 result $? "statsd: its prefix, and its events" || diag "$ends/statsd"
+printf '::1 localhost\n127.0.0.1 localhost\n' >"$work/hosts"
+last='holdfast notify --test prefixed, where localhost is ::1 first'
+unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh "$work/hosts" "$HOLDFAST" -c "$M" notify --test prefixed >"$work/out" 2>"$work/err" </dev/null
+rc=$?
+exits 0 "a name with an address at which nobody listens"
+for _ in {1..100}; do
+  grep -q '^web1.test:1|c$' "$ends/statsd" && break
+  sleep 0.05
+done
+grep -q '^web1.test:1|c$' "$ends/statsd"
+result $? "the next address is taken" || diag "$ends/statsd"
 
 fails "no such socket" '.*no.sock: No such file' <<END
 [notify bad]
