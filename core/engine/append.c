@@ -4,6 +4,7 @@
 #include "engine/append.h"
 
 #include "engine/adopt.h"
+#include "engine/intent.h"
 #include "base/text.h"
 
 bool hf_target_is_level(const struct hf_session *s, size_t i) {
@@ -34,6 +35,10 @@ static int take_place(struct hf_session *s, struct hf_record *rec, struct hf_err
   return 0;
 }
 
+static bool goes_to(const struct hf_session *s, size_t i, bool (*may_have)(void *, size_t), void *ctx) {
+  return !hf_target_failure(s->targets[i]) && hf_target_is_level(s, i) && (!may_have || may_have(ctx, i));
+}
+
 int hf_append(struct hf_session *s, struct hf_record *rec, bool (*may_have)(void *, size_t), void *ctx, size_t *reached, struct hf_error *err) {
   struct hf_list recipients = HF_LIST_INIT;
   HF_CLEANUP(hf_buf_free) struct hf_buf json = HF_BUF_INIT, sealed = HF_BUF_INIT;
@@ -52,10 +57,18 @@ int hf_append(struct hf_session *s, struct hf_record *rec, bool (*may_have)(void
   hf_sha256(sealed.data, sealed.len, &d);
   hf_key_record(key, rec->seq, &d);
   struct hf_error last = {0};
+  struct hf_list names = HF_LIST_INIT;
+  for (size_t i = 0; i < s->n_targets; i++) {
+    if (goes_to(s, i, may_have, ctx)) hf_list_add(&names, hf_target_name(s->targets[i]));
+  }
+  /* The first record is looked for by init itself. */
+  if (rec->seq > 1 && names.n > 0) r = hf_intent_note(s, rec->seq, &d, &json, &sealed, &names, err);
+  hf_list_free(&names);
+  if (r < 0) return r;
   for (size_t i = 0; i < s->n_targets; i++) {
     struct hf_target *t = s->targets[i];
     struct hf_error e = {0};
-    if (hf_target_failure(t) || !hf_target_is_level(s, i) || (may_have && !may_have(ctx, i))) continue;
+    if (!goes_to(s, i, may_have, ctx)) continue;
     /* The name holds the digest: a record that is there already is this one, put by a try that seemed to fail. */
     int p = hf_target_put(t, key, sealed.data, sealed.len, &d, true, &e);
     if (p < 0 && p != HOLDFAST_E_EXISTS) {
@@ -69,6 +82,7 @@ int hf_append(struct hf_session *s, struct hf_record *rec, bool (*may_have)(void
   }
   if (*reached == 0) return hf_fail(err, last.code ? last.code : HOLDFAST_E_FAILED, "the record could be stored at no target%s%s", last.msg[0] ? ": " : "", last.msg);
   r = hf_state_record_add(s->state, rec->seq, &d, json.data, json.len, err);
+  if (r == 0) r = hf_intent_done(s, err);
   if (r == 0) s->head = rec->seq;
   return r;
 }

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "engine/compacted.h"
+#include "engine/intent.h"
 
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) {
   if ((s->n_issues & (s->n_issues - 1)) == 0) s->issues = hf_realloc(s->issues, (s->n_issues ? s->n_issues * 2 : 1) * sizeof *s->issues);
@@ -308,6 +309,7 @@ int hf_session_chain(struct hf_session *s, struct hf_error *err) {
   free(gaps.v);
   hf_record_free(prev);
   free(l.v);
+  if (r == 0 && s->lock && s->host_key[0]) r = hf_intent_resume(s, err);
   if (r < 0) return r;
   for (size_t t = 0; t < s->n_targets; t++) {
     const struct hf_target_chain *c = &s->chains[t];

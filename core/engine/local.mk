@@ -31,6 +31,8 @@ libcore_a_SOURCES += \
 	core/engine/hooks.c \
 	core/engine/hooks.h \
 	core/engine/init.c \
+	core/engine/intent.c \
+	core/engine/intent.h \
 	core/engine/level.c \
 	core/engine/level.h \
 	core/engine/live.c \

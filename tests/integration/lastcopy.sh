@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck source=lib.sh disable=SC2154,SC2034 # variables of lib.sh
 . "${SRCDIR:?}/tests/integration/lib.sh"
-need python3 gpg faketime
+need python3 gpg faketime strace setsid timeout
 flaky_plugin
 make_key key 'Recipient <recipient@example.com>'
 tree=$work/tree
@@ -377,5 +377,53 @@ must backup
 must prune
 hf verify --decrypt
 exits 0 "the next one has stored it again"
+
+# ---- killed when one target has the record and the other has not, and that one is away in the next run
+
+two() { # NAME
+  new_repo "$1" <<END
+[source tree]
+plugin = files
+path = $tree
+END
+  sed -i 's/^\[target disk\]/&\nremovable = yes/' "$M"
+  printf '[target far]\nplugin = local\npath = %s\nfsync = none\n' "$R/far" >>"$M"
+  mkdir -p "$R/disk" "$R/far"
+}
+# cut_off: a backup that is killed as soon as disk has its record.
+cut_off() {
+  local n=$(($(objects records) + 1)) k
+  for ((k = 1; k < 200; k++)); do
+    gpgconf --homedir "$R/state/gnupg" --kill all
+    rm -rf "$R/state" "$R/disk" "$R/far"
+    cp -a "$work/before/." "$R/"
+    last="holdfast backup, killed at renameat2 $k"
+    setsid -w timeout -s KILL 60 strace -qq -f -b execve -o "$work/strace" -e trace=renameat2 -e "inject=renameat2:signal=KILL:when=$k" "$HOLDFAST" -c "$M" backup >"$work/out" 2>"$work/err" </dev/null
+    [ "$(objects records)" -lt "$n" ] || [ "$(packs_records far)" -ge "$n" ] || return 0
+  done
+  return 1
+} 2>/dev/null
+packs_records() { find "$R/$1/testhost/records" -type f | wc -l; }
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+two cut
+must init
+must backup
+fresh
+rm -rf "$work/before"
+gpgconf --homedir "$R/state/gnupg" --kill all
+cp -a "$R" "$work/before"
+ok "a run is killed when one of two targets has its record" cut_off
+mv "$R/disk" "$R/disk.away"
+fresh
+hf backup
+exits 0 "the next run, without that target"
+says 'record 3 was on its way when a run was cut off: that is done now' "finishes what was begun"
+is "$(held far)" '2 3 4' "and makes a snapshot behind it"
+mv "$R/disk.away" "$R/disk"
+hf backup
+exits 0 "with it back, the next"
+is "$(held disk)" '2 3 4 5' "brings it level"
+hf verify --decrypt
+exits 0 "and nobody finds a fork"
 
 done_testing
