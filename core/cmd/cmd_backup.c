@@ -59,7 +59,8 @@ static void tell_problems(const struct hf_record *r) {
     size_t n = HF_MIN(rs->n_listed, (size_t)PROBLEMS_SHOWN);
     for (size_t k = 0; k < n; k++) {
       HF_CLEANUP(hf_freep) char *path = hf_printable(rs->problems[k].path, strlen(rs->problems[k].path));
-      hf_log(HF_LOG_WARNING, "source %s: %s: %s", rs->name, path, rs->problems[k].what);
+      /* Without a path it is about the source as a whole. */
+      hf_log(HF_LOG_WARNING, "source %s: %s%s%s", rs->name, path, *path ? ": " : "", rs->problems[k].what);
     }
     if (rs->n_problems > n)
       hf_log(HF_LOG_WARNING, "source %s: %llu problems in all; holdfast list --json shows more of them", rs->name,

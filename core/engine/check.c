@@ -254,10 +254,14 @@ static bool keeps(const struct check *c, const struct hf_target *t) {
 }
 
 /* False when the target cannot be written to. *works: what it can. */
-static bool try_writing(struct check *c, struct hf_target *t, const char **works) {
+static bool try_writing(struct check *c, size_t i, const char **works) {
+  struct hf_target *t = c->s->targets[i];
   struct hf_error e = {0};
   bool written = false;
-  if (hf_check_write(t, &written, &e) == 0) {
+  const char *twin = NULL;
+  int r = hf_check_write(c->s->targets, c->s->n_targets, i, &written, &twin, &e);
+  if (twin) say(c, HF_VERDICT_FAILED, "target", hf_target_name(t), "is the same place as target %s: there is one copy less than it seems, and nothing is pruned", twin);
+  if (r == 0) {
     *works = "an object was stored, read back, listed and deleted";
     return true;
   }
@@ -286,7 +290,7 @@ static void check_target(struct check *c, size_t i, bool chain) {
         (unsigned long long)h->missing, (unsigned long long)c->s->head);
   }
   const char *works = "opens and lists";
-  if (may_write(c) && !try_writing(c, t, &works)) return;
+  if (may_write(c) && !try_writing(c, i, &works)) return;
   int r = hf_target_space(t, &left, &total, &e);
   if (r == HOLDFAST_E_UNSUPPORTED) {
     say(c, HF_VERDICT_OK, "target", name, "%s", works);

@@ -19,8 +19,9 @@ struct hf_check_result {
   uint64_t ok, warnings, failed;
 };
 
-/* Put a test object, read it back, list it, delete it. *written: all but the last worked; then the error is about deleting. */
-int hf_check_write(struct hf_target *t, bool *written, struct hf_error *err);
+/* At target i of all n: put a test object, read it back, list it, delete it. *written: all but the last worked; then the error is about deleting. *twin: the name of another of them that had it, too, since it is the same
+ * place, or NULL. */
+int hf_check_write(struct hf_target **all, size_t n, size_t i, bool *written, const char **twin, struct hf_error *err);
 
 /* Look at everything a backup needs. Nothing is changed but for a test object at each target, which is deleted again. s is opened with HF_SESSION_READ |
  * HF_SESSION_NO_TARGETS: the targets are opened here. An error is what prevented checking; what is wrong is

@@ -58,7 +58,17 @@ static int remove_all(struct hf_target *t, struct seen *s, struct hf_error *err)
                    : hf_fail(err, HOLDFAST_E_FAILED, "target %s: %s was deleted, and is still there", hf_target_name(t), s->key);
 }
 
-int hf_check_write(struct hf_target *t, bool *written, struct hf_error *err) {
+static const char *find_twin(struct hf_target **all, size_t n, size_t i, const char *key) {
+  for (size_t k = 0; k < n; k++) {
+    uint64_t size = 0;
+    struct hf_error e = {0};
+    if (k != i && !hf_target_failure(all[k]) && hf_target_stat(all[k], key, &size, &e) == 0) return hf_target_name(all[k]);
+  }
+  return NULL;
+}
+
+int hf_check_write(struct hf_target **all, size_t n, size_t i, bool *written, const char **twin, struct hf_error *err) {
+  struct hf_target *t = all[i];
   unsigned char random[16];
   char hex[2 * sizeof random + 1];
   hf_random(random, sizeof random);
@@ -69,6 +79,7 @@ int hf_check_write(struct hf_target *t, bool *written, struct hf_error *err) {
   struct seen s = {.key = key, .size = strlen(text), .left = HF_LIST_INIT};
   int r = write_and_read(t, &s, text, err);
   *written = r == 0;
+  *twin = r == 0 ? find_twin(all, n, i, key) : NULL;
   if (r == 0)
     r = remove_all(t, &s, err);
   else

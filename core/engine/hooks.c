@@ -28,7 +28,6 @@ static void environment(const struct hf_manifest *m, const struct hf_manifest_so
   add(env, "STATUS", f->status);
   add(env, "ERROR", f->error);
   add(env, "LABEL", f->label);
-  add(env, "DIRECTORY", f->directory);
   add_number(env, "SNAPSHOT", f->snapshot);
   add_number(env, "BYTES", f->bytes);
   add_number(env, "BYTES_READ", f->bytes_read);

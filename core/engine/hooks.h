@@ -13,7 +13,6 @@ struct hf_hook_facts {
   const char *label;
   uint64_t snapshot;  /* restore: the sequence number */
   uint64_t bytes, bytes_read, files;
-  const char *directory; /* restore: where to, unless in place */
 };
 
 /* Run the commands of one hook, one after the other, until one fails: the error names the hook, the command and its last words. They run without a shell, as the account of this process,

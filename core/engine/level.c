@@ -51,16 +51,6 @@ static int see(void *ctx, const char *key, uint64_t size) {
   }
 }
 
-/* Is this what a record says the text of that name is? */
-static bool is_told(const struct job *x, const char *key, const struct hf_buf *b) {
-  struct hf_digest d;
-  char hex[HF_SHA256_HEX];
-  hf_sha256(b->data ? b->data : "", b->len, &d);
-  hf_digest_hex(&d, hex);
-  HF_CLEANUP(hf_freep) char *line = hf_asprintf("%s %s", key, hex);
-  return hf_list_has(&x->needs->texts, line);
-}
-
 /* What has no digest in its name, and the host has itself: another target may hold something else under that name, and who restores runs that script. 1, 0 (not one of these), or negative. */
 static int own(const struct job *x, const char *key, struct hf_buf *b, struct hf_error *err) {
   char host_key[HF_KEY_MAX];
@@ -83,7 +73,7 @@ static int fetch(struct job *x, const char *key, struct hf_buf *b, uint64_t *siz
   int r = own(x, key, b, err);
   *size = b->len;
   /* Another version's texts, when records tell of those and not yet of ours. */
-  if (r < 0 || (r == 1 && (!text || x->needs->texts.n == 0 || is_told(x, key, b)))) return r;
+  if (r < 0 || (r == 1 && (!text || x->needs->texts.n == 0 || hf_needs_text(&x->needs->texts, key, b)))) return r;
   const bool have = r == 1;
   hf_buf_clear(b);
   bool named = name.kind == HF_OBJ_SECRET || name.kind == HF_OBJ_PACK || name.kind == HF_OBJ_INDEX || name.kind == HF_OBJ_RECORD;
@@ -94,7 +84,7 @@ static int fetch(struct job *x, const char *key, struct hf_buf *b, uint64_t *siz
     r = x->o->dry ? hf_target_stat(from, key, size, &e) : named ? hf_target_get_checked(from, key, HF_META_MAX, &name.digest, b, &e) : hf_target_get(from, key, TEXT_MAX, b, &e);
     if (r == HOLDFAST_E_CANCELED || hf_cancel) return hf_fail(err, HOLDFAST_E_CANCELED, "stopped");
     if (r == 0 && !x->o->dry) *size = b->len;
-    if (r == 0 && text && !x->o->dry && !is_told(x, key, b)) {
+    if (r == 0 && text && !x->o->dry && !hf_needs_text(&x->needs->texts, key, b)) {
       hf_log(HF_LOG_WARNING, "target %s: %s is not what was put there: no record names its digest; it is not copied", hf_target_name(from), key);
       hf_buf_clear(b);
       continue;

@@ -126,3 +126,12 @@ int hf_needs_add_live(struct hf_needs *n, const struct hf_live *l, const char *t
   }
   return r;
 }
+
+bool hf_needs_text(const struct hf_list *texts, const char *name, const struct hf_buf *b) {
+  struct hf_digest d;
+  char hex[HF_SHA256_HEX];
+  hf_sha256(b->data ? b->data : "", b->len, &d);
+  hf_digest_hex(&d, hex);
+  HF_CLEANUP(hf_freep) char *line = hf_asprintf("%s %s", name, hex);
+  return hf_list_has(texts, line);
+}

@@ -30,6 +30,8 @@ void hf_needs_free(struct hf_needs *n);
 int hf_needs_add(struct hf_needs *n, const struct hf_record *rec, struct hf_error *err);
 /* What all snapshots refer to that the target (NULL: any of the manifest's) has to hold. */
 int hf_needs_add_live(struct hf_needs *n, const struct hf_live *l, const char *target, struct hf_error *err);
+/* Is b what texts (above) say of the text of that name? */
+bool hf_needs_text(const struct hf_list *texts, const char *name, const struct hf_buf *b);
 bool hf_needs_pack(const struct hf_needs *n, int64_t row);
 bool hf_needs_index(const struct hf_needs *n, int64_t row);
 void hf_needs_add_pack(struct hf_needs *n, int64_t row);

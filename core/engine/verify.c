@@ -4,6 +4,7 @@
  * Three depths: one listing of each target against what the snapshots need; every object's digest against its name; every chunk's id and every recipe. The first two need no private key.
  * Memory: a few bits per pack, the keys of one target's indexes, and those of all its objects when they are to be read; READERS objects that are read at once.
  */
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 
@@ -170,15 +171,8 @@ static bool is_key(const struct hf_buf *b, const char *fpr) {
   return same;
 }
 
-/* Is this text one that a record names? */
-static bool is_text(const struct hf_verifying *v, const char *key, const struct hf_buf *b) {
-  struct hf_digest d;
-  char hex[HF_SHA256_HEX];
-  hf_sha256(b->data ? b->data : "", b->len, &d);
-  hf_digest_hex(&d, hex);
-  HF_CLEANUP(hf_freep) char *line = hf_asprintf("%s %s", key, hex);
-  return v->texts.n == 0 || hf_list_has(&v->texts, line);
-}
+/* Is this text one that a record names, if any does? */
+static bool is_text(const struct hf_verifying *v, const char *key, const struct hf_buf *b) { return v->texts.n == 0 || hf_needs_text(&v->texts, key, b); }
 
 /* The second depth: digest against name. Of a host key the name is the fingerprint; those of the texts are in records. One of several threads. */
 static bool read_object(void *ctx, size_t i) {
@@ -283,6 +277,8 @@ int hf_verify(struct hf_session *s, const struct hf_verify_options *o, struct hf
   struct hf_verify_options all = *o;
   /* Decrypting takes each object from one target only: the other copies are at least read. */
   if (o->decrypt) all.read_percent = 100;
+  /* The bound of 256 MiB for all processes: buffers of packs go back to the system at once. Threads that keep what they have freed, each in an arena of its own, came to 280 MiB; this takes 3 % longer. */
+  if (o->decrypt) mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
   o = &all;
   memset(out, 0, sizeof *out);
   out->targets = hf_allocn(s->n_targets, sizeof *out->targets);

@@ -302,6 +302,9 @@ fresh
 hf backup
 exits 0 "two targets that are one place"
 says 'target far: is the same place as another target' "which is said"
+hf check
+exits 1 "check finds it, too"
+says 'target far: is the same place as target disk' "and says which"
 hf prune
 exits 1 "prune refuses"
 says 'target far is the same place as another target of the manifest: .* nothing is pruned' "and says why"
