@@ -61,12 +61,12 @@ function median(k,    i, j, n, v, t) {
   return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 }
 
-# The least of the peers' values, 0 when there is none. Peers read all in one way only, which is their check.
+# The least of the peers' values at like compression, 0 when there is none. Peers read all in one way only, which is their check.
 function best_peer(set, job,    i, k, least) {
   if (job == "decrypt") job = "check"
   for (i = 1; i <= n_tools; i++) {
     k = set SUBSEP job SUBSEP tools[i]
-    if (tools[i] !~ /^(restic|borg)/ || !(k in value)) continue
+    if (tools[i] !~ /^(restic|borg-zstd)$/ || !(k in value)) continue
     if (!least || value[k] < least) least = value[k]
   }
   return least
@@ -143,6 +143,8 @@ END {
     print ""
   }
 
+  if ("restic-none" in tool_seen || "borg-lz4" in tool_seen)
+    printf "The peers are those that compress alike, restic (auto) and borg with zstd 3. What they do with less compression, or none, is in these tables.\n\n"
   printf "Every tool, in multiples of %s's time, bytes or memory:\n", base
   for (i = 1; i <= n_sets; i++) {
     line = "\n| " sets[i] " |"

@@ -179,7 +179,7 @@ if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; th
     done
   } &
   swapper=$!
-  strace -f -o "$work/trace" -e trace=fchmod,fchmodat,syncfs -e inject=fchmod,fchmodat:delay_enter=300000:when=1 "$HOLDFAST" -c "$M" restore latest --in-place --yes >"$work/out" 2>"$work/err" </dev/null
+  strace -f -E ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" -o "$work/trace" -e trace=fchmod,fchmodat,syncfs -e inject=fchmod,fchmodat:delay_enter=300000:when=1 "$HOLDFAST" -c "$M" restore latest --in-place --yes >"$work/out" 2>"$work/err" </dev/null
   rc=$? last='restore with a folder swapped'
   wait "$swapper"
   exits 3 "a folder that was swapped for a link on the way is not followed"
