@@ -79,6 +79,7 @@ static void best_first(void **unused) {
   assert_int_equal(fetch(), 0);
   shelves[0].naps = 0;
   count_gets(0);
+  count_gets(1);
   assert_int_equal(fetch(), 0);
   assert_int_equal(shelves[0].calls, 0);
   assert_int_equal(shelves[1].calls, 1);

@@ -366,7 +366,7 @@ static int beside_foreign_mount(void) {
   char options[100];
   int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=12345,group_id=12345", fuse);
-  if (fuse < 0 || unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", "t/d/m", "fuse", 0, options) != 0) return 2;
+  if (fuse < 0 || unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, "") != 0 || mount("none", "t/d/m", "fuse", 0, options) != 0) return 2;
   const char *got = listing();
   umount2("t/d/m", MNT_DETACH);
   if (strcmp(got, "d t\nd t/d\nf t/d/a\nf t/d/x\nf t/d/y\nf t/z\n") != 0) return 1;
