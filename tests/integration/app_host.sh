@@ -56,7 +56,8 @@ machine() {
   on cp -rp "$work/carry" /etc/holdfast
   {
     echo '#!/bin/sh'
-    printf 'exec env GNUPGHOME=%q HOLDFAST_PLUGIN_PATH=%q %q "$@" </dev/null\n' "$GNUPGHOME" "$plugins" "$HOLDFAST"
+    # The manifest also where this build would look for it elsewhere (make distcheck).
+    printf 'exec env HOLDFAST_MANIFEST=/etc/holdfast/manifest.ini GNUPGHOME=%q HOLDFAST_PLUGIN_PATH=%q %q "$@" </dev/null\n' "$GNUPGHOME" "$plugins" "$HOLDFAST"
   } | on sh -c 'cat >/usr/bin/holdfast && chmod 755 /usr/bin/holdfast'
 }
 
@@ -214,9 +215,11 @@ ok "the worker that the hooks stopped runs again" on systemctl is-active shop-wo
 "$MAKE" -s -C "$BUILDDIR" install DESTDIR="$work/carry/dest" >"$work/install.log" 2>&1 || diag "$work/install.log"
 script <<'END'
 tar -C "$carry/dest" -c . | tar -C / --keep-directory-symlink -x
+units=$(cd "$carry/dest" && dirname "$(find . -name holdfast-backup.timer)")
+case ${units#.} in /lib/systemd/system | /usr/lib/systemd/system | /etc/systemd/system) ;; *) cp "/$units"/holdfast-* /etc/systemd/system/ ;; esac
 mkdir -p /etc/systemd/system/holdfast-backup.service.d
 # The disk of this test is below /tmp.
-printf '[Service]\nPrivateTmp=no\nReadWritePaths=%s /tmp\n' "${carry%/*}/disk" >/etc/systemd/system/holdfast-backup.service.d/disk.conf
+printf '[Service]\nEnvironment=HOLDFAST_MANIFEST=/etc/holdfast/manifest.ini\nPrivateTmp=no\nReadWritePaths=%s /tmp\n' "${carry%/*}/disk" >/etc/systemd/system/holdfast-backup.service.d/disk.conf
 systemctl daemon-reload
 systemctl start holdfast-backup
 END
