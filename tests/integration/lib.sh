@@ -28,7 +28,9 @@ cleanup() {
     gpgconf --homedir "${home%/*}" --kill all >/dev/null 2>&1
   done
   for at in "${mounts[@]}"; do
-    [ ! -d "$at/gnupg" ] || gpgconf --homedir "$at/gnupg" --kill all >/dev/null 2>&1
+    for home in "$at/gnupg" "$at/state/gnupg"; do
+      [ ! -d "$home" ] || gpgconf --homedir "$home" --kill all >/dev/null 2>&1
+    done
     umount -l "$at" 2>/dev/null
   done
   rm -rf "$work"
@@ -57,6 +59,13 @@ flaky_plugin() {
   done
   $CC -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -O1 -fPIC -fvisibility=hidden -I"$SRCDIR/core/include" -shared \
     -o "$plugins/flaky.so" "$here/flaky.c" "$work"/flaky/*.o || { echo "Bail out! flaky does not compile" && exit 1; }
+}
+
+# small_disk DIR SIZE: a file system of that size.
+small_disk() {
+  mkdir -p "$1"
+  mount -t tmpfs -o "size=$2,mode=700" tmpfs "$1" || { echo "Bail out! no tmpfs can be mounted" && exit 1; }
+  mounts+=("$1")
 }
 
 # until_there FILE PID: wait until the file is there; false when the process ends before.

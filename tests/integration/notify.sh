@@ -13,6 +13,8 @@ mkdir "$tree"
 echo one >"$tree/one"
 start_listeners || { echo "Bail out! the listeners do not start" && exit 1; }
 
+# However full the disk of this machine is, that is no alarm here.
+small_disk "$work/main" 8g
 new_repo main <<END
 [source tree]
 plugin = files

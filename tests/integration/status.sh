@@ -9,16 +9,10 @@ need python3 gpg faketime promtool sqlite3 setpriv mount
 make_key key 'Recipient <recipient@example.com>'
 make_key soon 'Soon <soon@example.com>' 40d
 tree=$work/tree
-mkdir -p "$tree" "$work/second"
+mkdir -p "$tree"
 for i in $(seq 20); do echo "number $i" >"$tree/$i"; done
 head -c 3000000 /dev/urandom >"$tree/large"
 
-# small_disk DIR SIZE: a file system of that size.
-small_disk() {
-  mkdir -p "$1"
-  mount -t tmpfs -o "size=$2,mode=700" tmpfs "$1" || { echo "Bail out! no tmpfs can be mounted" && exit 1; }
-  mounts+=("$1")
-}
 # at TIME ARGUMENT...: holdfast when it is so much later.
 at() {
   local later=$1
@@ -34,6 +28,10 @@ stands() { finding "$1" | cut -d ' ' -f 1; }
 of() { json "d['$3'] if d['type'] == '$1' and d['name'] == '$2' else None"; }
 
 recipients="$key, $soon"
+# However full the disk of this machine is, that is no alarm here.
+small_disk "$work/main" 8g
+small_disk "$work/room" 8g
+mkdir "$work/room/second"
 new_repo main "rpo = 24h" <<END
 [source tree]
 plugin = files
@@ -49,7 +47,7 @@ path = $tree/1
 rpo = 0
 [target two]
 plugin = local
-path = $work/second/disk
+path = $work/room/second/disk
 fsync = none
 END
 
@@ -113,7 +111,7 @@ export GNUPGHOME
 hf status
 exits 0 "no private key is needed"
 GNUPGHOME=$work/gnupg
-mv "$work/second" "$work/away"
+mv "$work/room/second" "$work/away"
 hf status --json
 exits 1 "a target is down: a finding"
 is "$(of target two reachable) $(of target disk reachable) $(of target two level)" "False True " "the other one is looked at all the same"
@@ -128,7 +126,7 @@ hf status --json
 exits 1 "all targets are down"
 is "$(stands repository:) $(stands source:tree) $(of source tree snapshot)" "UNKNOWN OK 5" "the chain is unknown, the ages are remembered"
 mv "$R/away" "$R/disk"
-mv "$work/away" "$work/second"
+mv "$work/away" "$work/room/second"
 hf status --json
 exits 1 "a target that is behind"
 is "$(stands target:two) $(of target two missing_records) $(of target two snapshot) $(of target disk snapshot)" "WARNING 1 4 5" "lacks a record"
@@ -144,16 +142,16 @@ must backup
 hf status
 exits 0 "after another backup all is well"
 sed -i 's/^\[target two\]/&\nremovable = yes/' "$M"
-mv "$work/second" "$work/away"
+mv "$work/room/second" "$work/away"
 hf status --json
 exits 0 "a removable target that is not there"
 is "$(of target two away) $(stands target:two)" "True OK" "is away, and OK"
-mv "$work/away" "$work/second"
+mv "$work/away" "$work/room/second"
 sed -i '/^removable = yes$/d' "$M"
 
 # ---- what was taken away
 
-pack=$(find "$work/second/disk/testhost/packs" -type f -size +1000k | head -n 1)
+pack=$(find "$work/room/second/disk/testhost/packs" -type f -size +1000k | head -n 1)
 mv "$pack" "$work/pack"
 hf status --json
 exits 2 "a pack is gone: CRITICAL"
@@ -162,7 +160,7 @@ is "$(finding target:two | sed 's/the [0-9]* objects/the N objects/; s/([0-9.]*%
 hf status --quick
 exits 0 "--quick does not see it"
 cp "$work/pack" "$pack"
-record=$(find "$work/second/disk/testhost/records" -name '0000000006-*')
+record=$(find "$work/room/second/disk/testhost/records" -name '0000000006-*')
 mv "$record" "$work/record"
 hf status --json
 exits 2 "a record was rolled back: CRITICAL"
@@ -186,6 +184,7 @@ says 'cannot be encrypted to, so there is no backup: .*expired' "is said"
 
 # ---- a snapshot of tomorrow
 
+small_disk "$work/ahead" 8g
 new_repo ahead "rpo = 24h" <<END
 [source tree]
 plugin = files
@@ -204,6 +203,7 @@ exits 0 "one of today, and all is well"
 
 # ---- a source that is never whole
 
+small_disk "$work/parts" 8g
 new_repo parts "rpo = 24h" <<END
 [source tree]
 plugin = files
@@ -352,12 +352,12 @@ says 'the metrics: .*no-such-folder' "is said"
 at +25h status --prometheus "$work/no-such-folder/x.prom"
 exits 2 "and what is worse stands before it"
 sed -i "s|^host = .*|&\nmetrics-file = $work/textfile/second.prom|" "$M"
-mv "$work/second" "$work/away"
+mv "$work/room/second" "$work/away"
 hf status
 exits 1 "metrics-file, with a target down"
 grep -q '^holdfast_target_reachable{host="testhost",target="two"} 0$' "$work/textfile/second.prom" && promtool check metrics <"$work/textfile/second.prom"
 result $? "is written by every status"
-mv "$work/away" "$work/second"
+mv "$work/away" "$work/room/second"
 
 # ---- rehearsals: records of drills, as the host has read them
 
