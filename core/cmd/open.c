@@ -42,8 +42,8 @@ int hf_cmd_end(struct hf_cmd *c, struct hf_session *s, int code, json_t *facts) 
 void hf_cmd_issues(const struct hf_cmd *c, const struct hf_session *s, size_t from) {
   for (size_t i = from; i < s->n_issues; i++) {
     const struct hf_issue *is = &s->issues[i];
-    hf_log(is->tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "",
-           is->target ? ": " : "", is->text);
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(is);
+    hf_log(is->tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s", text);
     if (c->json) {
       hf_out_json(json_pack("{s:s, s:o, s:b, s:o}", "type", "issue", "target", hf_out_string(is->target), "tamper",
                             (int)is->tamper, "message", hf_out_string(is->text)));

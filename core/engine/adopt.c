@@ -73,8 +73,10 @@ static int read_all(struct hf_session *s, struct hf_adopted *out, struct hf_erro
   char name[HF_KEY_MAX];
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF_INIT;
   int r = hf_session_chain(s, err);
-  for (size_t i = 0; i < s->n_issues; i++)
-    hf_log(s->issues[i].tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s%s%s%s", s->issues[i].target ? "target " : "", s->issues[i].target ? s->issues[i].target : "", s->issues[i].target ? ": " : "", s->issues[i].text);
+  for (size_t i = 0; i < s->n_issues; i++) {
+    HF_CLEANUP(hf_freep) char *issue = hf_issue_text(&s->issues[i]);
+    hf_log(s->issues[i].tamper ? HF_LOG_ERROR : HF_LOG_WARNING, "%s", issue);
+  }
   if (r == 0) r = all_there(s, err);
   if (r < 0) return r;
   if (s->head == 0) return hf_fail(err, HOLDFAST_E_NOT_FOUND, "no target holds a record of host %s that is signed by %s", s->manifest->host, out->fpr);

@@ -271,8 +271,8 @@ static int locked_backup(struct run *r, struct hf_error *err) {
   int t = hf_session_chain(s, err);
   if (t < 0) return t;
   for (size_t i = 0; i < s->n_issues; i++) {
-    const struct hf_issue *is = &s->issues[i];
-    hf_log(HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "", is->text);
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(&s->issues[i]);
+    hf_log(HF_LOG_WARNING, "%s", text);
   }
   if (!r->o->dry) {
     t = hf_update_keys(s, &object, err);

@@ -17,6 +17,8 @@ void hf_session_issue(struct hf_session *s, const char *target, bool tamper, con
   s->issues[s->n_issues++] = (struct hf_issue){.target = hf_strdup(target), .text = hf_strdup(text), .tamper = tamper};
 }
 
+char *hf_issue_text(const struct hf_issue *is) { return is->target ? hf_asprintf("target %s: %s", is->target, is->text) : hf_strdup(is->text); }
+
 #define AHEAD_MAX 100000 /* records that may be missing before one that is looked at */
 
 /* One record name found at one target. */
@@ -45,22 +47,22 @@ static int by_seq(const void *a, const void *b) {
 
 int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target);
-  char value[24];
-  snprintf(value, sizeof value, "%llu", (unsigned long long)seq);
-  return hf_state_set(s->state, key, value, err);
+  return hf_state_set_number(s->state, key, (int64_t)seq, err);
 }
 
 int hf_session_remembered_head(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
-  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target), *value = NULL;
-  int r = hf_state_get(s->state, key, &value, err);
-  *seq = r == 0 && value ? strtoull(value, NULL, 10) : 0;
+  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target);
+  int64_t head = 0;
+  int r = hf_state_get_number(s->state, key, 0, &head, err);
+  *seq = (uint64_t)HF_MAX(head, 0);
   return r;
 }
 
 int hf_session_looked_at(struct hf_session *s, const char *target, bool *looked, struct hf_error *err) {
-  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target), *value = NULL;
-  int r = hf_state_get(s->state, key, &value, err);
-  *looked = r == 0 && value;
+  HF_CLEANUP(hf_freep) char *key = hf_asprintf("target-head:%s", target);
+  int64_t head = -1;
+  int r = hf_state_get_number(s->state, key, -1, &head, err);
+  *looked = head >= 0;
   for (size_t i = 0; i < s->n_targets; i++) {
     if (strcmp(hf_target_name(s->targets[i]), target) == 0 && !s->chains[i].unreadable) *looked = true;
   }
@@ -70,17 +72,13 @@ int hf_session_looked_at(struct hf_session *s, const char *target, bool *looked,
 #define ADOPTED "adopted-at-record"
 
 int hf_session_adopted_at(struct hf_session *s, uint64_t *seq, struct hf_error *err) {
-  HF_CLEANUP(hf_freep) char *value = NULL;
-  int r = hf_state_get(s->state, ADOPTED, &value, err);
-  *seq = r == 0 && value ? strtoull(value, NULL, 10) : 0;
+  int64_t at = 0;
+  int r = hf_state_get_number(s->state, ADOPTED, 0, &at, err);
+  *seq = (uint64_t)HF_MAX(at, 0);
   return r;
 }
 
-int hf_session_set_adopted_at(struct hf_session *s, uint64_t seq, struct hf_error *err) {
-  char value[24];
-  snprintf(value, sizeof value, "%llu", (unsigned long long)seq);
-  return hf_state_set(s->state, ADOPTED, value, err);
-}
+int hf_session_set_adopted_at(struct hf_session *s, uint64_t seq, struct hf_error *err) { return hf_state_set_number(s->state, ADOPTED, (int64_t)seq, err); }
 
 int hf_session_head_of(struct hf_session *s, const char *target, uint64_t *seq, struct hf_error *err) {
   int r = hf_session_remembered_head(s, target, seq, err);

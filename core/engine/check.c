@@ -319,8 +319,8 @@ static void check_repository(struct check *c, bool *chain) {
   for (size_t i = 0; i < s->n_issues; i++) {
     const struct hf_issue *is = &s->issues[i];
     if (!is->tamper && is->target) continue; /* said of the target */
-    say(c, is->tamper ? HF_VERDICT_FAILED : HF_VERDICT_WARNING, "repository", s->repo_id, "%s%s%s%s", is->target ? "target " : "",
-        is->target ? is->target : "", is->target ? ": " : "", is->text);
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(is);
+    say(c, is->tamper ? HF_VERDICT_FAILED : HF_VERDICT_WARNING, "repository", s->repo_id, "%s", text);
   }
   if (r == 0 && s->n_issues == 0)
     say(c, HF_VERDICT_OK, "repository", s->repo_id, "%llu records, each following the one before", (unsigned long long)s->head);

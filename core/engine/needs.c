@@ -34,7 +34,7 @@ void hf_needs_open_packs(struct hf_session *s, struct hf_needs *out) {
 int hf_needs_open(struct hf_session *s, struct hf_needs *out, struct hf_error *err) {
   static const char *const texts[] = {"README.txt", "recover.sh", "repository.ini"};
   static const struct hf_digest none;
-  *out = (struct hf_needs){.s = s, .max_pack = hf_state_pack_max(s->state), .max_index = hf_state_index_max(s->state)};
+  hf_needs_open_packs(s, out);
   for (size_t i = 0; i < HF_NELEM(texts); i++) hf_list_add(&out->small, texts[i]);
   struct hf_digest last = none;
   for (uint64_t seq = 1; seq <= s->head; seq++) {
@@ -70,8 +70,6 @@ int hf_needs_open(struct hf_session *s, struct hf_needs *out, struct hf_error *e
     }
     hf_record_free(rec);
   }
-  out->packs = hf_alloc((size_t)out->max_pack / 8 + 1);
-  out->indexes = hf_alloc((size_t)out->max_index / 8 + 1);
   return 0;
 }
 

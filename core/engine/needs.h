@@ -15,7 +15,7 @@ struct hf_needs {
   int64_t max_pack, max_index;
   uint64_t lost;          /* packs that snapshots refer to and the catalogue does not know: they were found missing everywhere, or an index could not be had */
   struct hf_list small;   /* keys of texts, host keys and secrets */
-  struct hf_list texts;   /* "NAME DIGEST" of every text that a record tells of */
+  struct hf_list texts;   /* "NAME DIGEST" of every text that a record tells of; none in a repository older than that */
   struct hf_list lost_keys; /* their names, where hf_settle_needs looked them up: a target that was away may still have them */
   void (*tell_lost)(void *ctx, const struct hf_record *rec, const char *index_key, uint64_t ordinal); /* of each of those; may be NULL */
   void *ctx;

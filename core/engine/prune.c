@@ -404,8 +404,8 @@ static int refuse_tampering(const struct hf_session *s, struct hf_error *err) {
       return hf_fail(err, HOLDFAST_E_FAILED, "nothing is pruned while a record that is there cannot be read (%s%s%s%s)", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "",
                      hf_target_message(is->target ? is->target : "", is->text));
     if (!is->tamper) continue;
-    return hf_fail(err, HOLDFAST_E_CORRUPT, "nothing is pruned while the chain shows signs of tampering (%s%s%s%s); holdfast verify tells more", is->target ? "target " : "", is->target ? is->target : "",
-                   is->target ? ": " : "", is->text);
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(is);
+    return hf_fail(err, HOLDFAST_E_CORRUPT, "nothing is pruned while the chain shows signs of tampering (%s); holdfast verify tells more", text);
   }
   return 0;
 }
@@ -431,8 +431,8 @@ static int locked(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   int r = hf_session_chain(s, err);
   for (size_t i = 0; r == 0 && i < s->n_issues; i++) {
-    const struct hf_issue *is = &s->issues[i];
-    hf_log(HF_LOG_WARNING, "%s%s%s%s", is->target ? "target " : "", is->target ? is->target : "", is->target ? ": " : "", is->text);
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(&s->issues[i]);
+    hf_log(HF_LOG_WARNING, "%s", text);
   }
   if (r == 0) r = refuse_tampering(s, err);
   if (r == 0 && s->twin)

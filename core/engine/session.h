@@ -106,6 +106,8 @@ int hf_session_thaw(struct hf_session *s, struct hf_list *keys, struct hf_error 
 /* List the records at every target, read those not seen yet, check that each follows the one before, and compare with what this host remembers. Fills head, chains, issues, trusted, repo_id. Issues are not
  * errors; an error is what prevents going on (nothing readable at all, or no record where there should be some). */
 int hf_session_chain(struct hf_session *s, struct hf_error *err);
+/* "target NAME: " and the text, or the text; caller frees. */
+char *hf_issue_text(const struct hf_issue *is);
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
 /* Remember that the target holds the chain up to seq: should it have less one day, somebody took it away. Takes effect with the next commit. */
 int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err);

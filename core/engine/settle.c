@@ -7,20 +7,7 @@
 #define RUN_BEGAN "run-began-at-index"
 #define SETTLED "settled"
 
-static int get_number(struct hf_session *s, const char *key, int64_t none, int64_t *out, struct hf_error *err) {
-  HF_CLEANUP(hf_freep) char *text = NULL;
-  int r = hf_state_get(s->state, key, &text, err);
-  *out = text ? strtoll(text, NULL, 10) : none;
-  return r;
-}
-
-static int set_number(struct hf_session *s, const char *key, int64_t v, struct hf_error *err) {
-  char text[24];
-  snprintf(text, sizeof text, "%lld", (long long)v);
-  return hf_state_set(s->state, key, text, err);
-}
-
-int hf_settle_run(struct hf_session *s, int64_t index_at_begin, struct hf_error *err) { return set_number(s, RUN_BEGAN, index_at_begin, err); }
+int hf_settle_run(struct hf_session *s, int64_t index_at_begin, struct hf_error *err) { return hf_state_set_number(s->state, RUN_BEGAN, index_at_begin, err); }
 
 /* ---- lost packs: where their chunks are now ---- */
 
@@ -114,7 +101,7 @@ static int add_leftovers(struct hf_needs *needs, const struct hf_live *live, str
     if (r == 0) r = hf_needs_add(&named, rec, err);
     hf_record_free(rec);
   }
-  if (r == 0) r = get_number(needs->s, RUN_BEGAN, 0, &x.began, err);
+  if (r == 0) r = hf_state_get_number(needs->s->state, RUN_BEGAN, 0, &x.began, err);
   if (r == 0) r = hf_state_packs_each(needs->s->state, add_leftover, &x, err);
   hf_needs_free(&named);
   return r;
@@ -163,9 +150,9 @@ int hf_settle(struct hf_session *s, const struct hf_live *live, struct hf_error 
   }
   hf_needs_free(&needs);
   /* The numbers of the newest indexes are given again when they are forgotten. */
-  if (r == 0) r = get_number(s, RUN_BEGAN, 0, &began, err);
-  if (r == 0 && began > hf_state_index_max(s->state)) r = set_number(s, RUN_BEGAN, hf_state_index_max(s->state), err);
-  if (r == 0) r = set_number(s, SETTLED, (int64_t)s->head, err);
+  if (r == 0) r = hf_state_get_number(s->state, RUN_BEGAN, 0, &began, err);
+  if (r == 0 && began > hf_state_index_max(s->state)) r = hf_state_set_number(s->state, RUN_BEGAN, hf_state_index_max(s->state), err);
+  if (r == 0) r = hf_state_set_number(s->state, SETTLED, (int64_t)s->head, err);
   return r == 0 ? hf_state_commit(s->state, err) : r;
 }
 
@@ -193,7 +180,7 @@ static int learn_indexes(struct hf_session *s, uint64_t after, bool *gap, struct
 int hf_settle_rest(struct hf_session *s, struct hf_error *err) {
   int64_t settled = 0;
   bool pruned = false, gap = false;
-  int r = get_number(s, SETTLED, 0, &settled, err);
+  int r = hf_state_get_number(s->state, SETTLED, 0, &settled, err);
   uint64_t after = (uint64_t)HF_MAX(settled, 0);
   for (uint64_t seq = after + 1; r == 0 && seq <= s->head && !pruned; seq++) {
     struct hf_record *rec = NULL;
@@ -213,5 +200,5 @@ int hf_settle_rest(struct hf_session *s, struct hf_error *err) {
     r = learn_indexes(s, after, &gap, err);
   }
   /* With a gap it is looked for again by the next run. */
-  return r == 0 ? set_number(s, SETTLED, gap ? (int64_t)after : (int64_t)s->head, err) : r;
+  return r == 0 ? hf_state_set_number(s->state, SETTLED, gap ? (int64_t)after : (int64_t)s->head, err) : r;
 }

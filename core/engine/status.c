@@ -168,18 +168,14 @@ static void details(struct hf_looking *l, struct hf_status_source *x) {
 
 /* Is one of the copies that are no older than its rpo a complete one? */
 static bool is_complete_in_time(const struct hf_looking *l, const struct hf_status_source *x) {
-  bool found = false;
-  for (size_t i = l->live.n; i-- > 0 && !found;) {
+  for (size_t i = l->live.n; i-- > 0;) {
     const struct hf_live_snapshot *v = &l->live.v[i];
-    struct hf_record *rec = NULL;
-    bool held = false;
     if (age_of(l, v->time) > x->rpo) break;
-    for (size_t k = 0; hf_list_has(&v->good, x->name) && k < l->out->n_targets && !held; k++) held = is_held(l, v, l->out->targets[k].name);
-    if (!held || hf_session_record(l->s, v->seq, &rec, NULL, NULL) < 0) continue;
-    for (size_t k = 0; k < rec->n_sources; k++) found |= strcmp(rec->sources[k].name, x->name) == 0 && strcmp(rec->sources[k].status, "complete") == 0;
-    hf_record_free(rec);
+    for (size_t k = 0; hf_list_has(&v->whole, x->name) && k < l->out->n_targets; k++) {
+      if (is_held(l, v, l->out->targets[k].name)) return true;
+    }
   }
-  return found;
+  return false;
 }
 
 static void look_at_source(struct hf_looking *l, const struct hf_manifest_source *m) {

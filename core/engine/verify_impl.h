@@ -13,7 +13,6 @@ struct hf_verifying {
   struct hf_verify_result *out;
   struct hf_live live;
   struct hf_needs all; /* of all snapshots that an open target has to hold */
-  struct hf_list texts;  /* "KEY DIGEST" of README.txt and recover.sh as init and keys records name them; empty for a repository older than that */
 };
 
 void hf_verify_finding(struct hf_verifying *v, const char *target, const char *object, const char *fmt, ...) HF_PRINTF(4, 5);

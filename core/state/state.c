@@ -249,3 +249,16 @@ int hf_state_set(struct hf_state *s, const char *key, const char *value, struct 
   sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
   return hf_state_run(s, st, "write", err);
 }
+
+int hf_state_get_number(struct hf_state *s, const char *key, int64_t none, int64_t *out, struct hf_error *err) {
+  HF_CLEANUP(hf_freep) char *text = NULL;
+  int r = hf_state_get(s, key, &text, err);
+  *out = r == 0 && text ? strtoll(text, NULL, 10) : none;
+  return r;
+}
+
+int hf_state_set_number(struct hf_state *s, const char *key, int64_t value, struct hf_error *err) {
+  char text[24];
+  snprintf(text, sizeof text, "%lld", (long long)value);
+  return hf_state_set(s, key, text, err);
+}

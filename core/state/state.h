@@ -29,6 +29,9 @@ int hf_state_rollback(struct hf_state *s, struct hf_error *err);
 /* NULL when not set (not an error); caller frees. */
 int hf_state_get(struct hf_state *s, const char *key, char **value, struct hf_error *err);
 int hf_state_set(struct hf_state *s, const char *key, const char *value, struct hf_error *err);
+/* Facts that are whole numbers. none: what *out is when not set. */
+int hf_state_get_number(struct hf_state *s, const char *key, int64_t none, int64_t *out, struct hf_error *err);
+int hf_state_set_number(struct hf_state *s, const char *key, int64_t value, struct hf_error *err);
 
 /* ---- catalogue (catalogue.c) ---- */
 struct hf_state_pack {

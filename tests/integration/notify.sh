@@ -477,14 +477,6 @@ events = rpo-critical
 server = 127.0.0.1:$statsd_port
 END
 sed -i 's/^host = .*/&\nrpo = 24h/' "$M"
-# at TIME ARGUMENT...: holdfast when it is so much later.
-at() {
-  local later=$1
-  shift
-  last="holdfast $* (at $later)"
-  ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f "$later" "$HOLDFAST" -c "$M" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-}
 need faketime
 hf backup
 forget
@@ -492,24 +484,24 @@ hf status --notify
 exits 0 "all is well"
 [ ! -e "$ends/http" ]
 result $? "and nobody is told" || diag "$ends/http"
-at +21h status --notify
+hf_at +21h status --notify
 exits 1 "21 hours later"
 is "$(lines http '(lambda f: (d["path"], f["event"], f["status"], f["severity"], sorted(a["key"] for a in f["alarms"])))(json.loads(d["body"]))')" \
   "('/ok', 'rpo-warning', 'warning', 'warning', ['age-at-target:disk', 'source:tree'])" "one message with both alarms"
 forget
-at +21h status --notify
+hf_at +21h status --notify
 [ ! -e "$ends/http" ]
 result $? "what was told is not told again" || diag "$ends/http"
-at +25h status --notify
+hf_at +25h status --notify
 exits 2 "25 hours later"
 is "$(lines http '(lambda f: (f["event"], f["status"], f["subject"]))(json.loads(d["body"]))' | cut -c 1-66)" "('rpo-critical', 'critical', '[holdfast testhost] CRITICAL: source" "an alarm that got worse is"
 got statsd 2 && [ "$(sort -u "$ends/statsd")" = 'alarm_rpo_critical:1|c' ]
 result $? "and comes to who wants it only then" || diag "$ends/statsd"
 forget
-at +30h status --notify
+hf_at +30h status --notify
 [ ! -e "$ends/http" ]
 result $? "5 hours later: quiet"
-at +50h status --notify
+hf_at +50h status --notify
 is "$(lines http 'd["path"]')" /ok "a day after it was told it is told again"
 forget
 hf backup

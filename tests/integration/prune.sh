@@ -13,30 +13,8 @@ export FAKETIME_DONT_FAKE_MONOTONIC=1 # what waits, waits as long as it says
 # LeakSanitizer does not work under strace, and faketime's library comes before that of AddressSanitizer.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0:verify_asan_link_order=0"
 
-# faked TIME COMMAND...: the clock says TIME. What killed runs left of faketime's semaphores, which are named by process ids, can be in its way:
-# the next try has another id.
-faked() {
-  local time=$1 status try
-  shift
-  for try in 1 2 3 4 5; do
-    faketime "$time" "$@" 2>"$work/faked.err"
-    status=$?
-    grep -q '^faketime: sem_open: File exists' "$work/faked.err" && [ "$try" -lt 5 ] || break
-  done
-  cat "$work/faked.err" >&2
-  return "$status"
-}
 mygpg() { faked '2024-12-01 12:00:00' gpg --batch --quiet --yes --no-tty --pinentry-mode loopback --passphrase '' "$@"; }
-# then TIME ARGUMENT...: hf at that time.
-then_() {
-  local time=$1
-  shift
-  last="at $time: holdfast $*"
-  faked "$time" "$HOLDFAST" -c "$M" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-  return $rc
-}
-must_then() { then_ "$@" || { result 1 "preparation: $*"; show_last; }; }
+must_at() { hf_at "$@" || { result 1 "preparation: $*"; show_last; }; }
 make_key key 'Recipient <recipient@example.com>'
 tree=$work/tree
 mkdir "$tree"
@@ -78,7 +56,7 @@ for t in daily months within; do
   printf '[target %s]\nplugin = local\npath = %s\nfsync = none\n' "$t" "$R/$t" >>"$M"
   tr ' ' '\n' <<<"${policy[$t]}" >>"$M"
 done
-must_then '2024-12-31 12:00:00' init
+must_at '2024-12-31 12:00:00' init
 
 # ---- two years
 
@@ -96,16 +74,16 @@ for time in "${times[@]}"; do
   cp "$work/large.$((n / 7 % 3))" "$tree/large"
   label=()
   [ $((n % 20)) -ne 7 ] || label=(--label "release-$n")
-  then_ "$time" backup "${label[@]}" || { failed=$((failed + 1)) && show_last; }
+  hf_at "$time" backup "${label[@]}" || { failed=$((failed + 1)) && show_last; }
   (cd "$tree" && sha256sum -- *) >"$work/sum.$n"
   n=$((n + 1))
-  [ $((n % 9)) -ne 0 ] || then_ "$time" prune || { failed=$((failed + 1)) && show_last; }
+  [ $((n % 9)) -ne 0 ] || hf_at "$time" prune || { failed=$((failed + 1)) && show_last; }
 done
 is "$failed" 0 "$n backups at all four targets, with a prune now and then"
 end='2026-12-31 23:00:00'
-then_ "$end" prune
+hf_at "$end" prune
 exits 0 "and one at the end"
-then_ "$end" --json list --all
+hf_at "$end" --json list --all
 json '"%d %d %s" % (d["seq"], __import__("calendar").timegm(__import__("time").strptime(d["time"], "%Y-%m-%dT%H:%M:%SZ")), d["label"] or "-")' >"$work/history"
 is "$(wc -l <"$work/history")" "$n" "all records are there"
 mapfile -t seqs < <(cut -d ' ' -f 1 "$work/history")
@@ -117,13 +95,13 @@ held() {
 for t in disk daily months within; do
   is "$(held "$t")" "$(python3 "$work/expect.py" "${policy[$t]}" "$work/history")" "$t keeps what ${policy[$t]:-no rule} says"
 done
-then_ "$end" --json verify
+hf_at "$end" --json verify
 exits 0 "verify finds nothing"
 is "$(json '" ".join("%d" % (t["missing"] + t["damaged"] + t["extra"]) for t in d["targets"]) if d["type"] == "verify" else None')" '0 0 0 0' "nothing is missing, and nothing too many"
 is "$(json '" ".join("%d" % (t["objects"] == t["needed"]) for t in d["targets"]) if d["type"] == "verify" else None')" '1 1 1 1' "each holds what it needs, and no more"
 packs_of() { find "$R/$1/testhost/packs" -type f | wc -l; }
 ok "what is pruned takes no room: daily $(packs_of daily), within $(packs_of within), all $(packs_of disk) packs" test $(($(packs_of daily) * 3)) -lt "$(packs_of disk)" -a $(($(packs_of within) * 2)) -lt "$(packs_of disk)"
-then_ "$end" prune --json
+hf_at "$end" prune --json
 is "$(json 'd["removed"] + d["packs"] + d["indexes"] if d["type"] == "target" else None' | sort -u) $(json 'd["record"] if d["type"] == "prune" else None')" "0 " "again: nothing to do, no record"
 
 # ---- ten policies, explained and not applied
@@ -131,7 +109,7 @@ is "$(json 'd["removed"] + d["packs"] + d["indexes"] if d["type"] == "target" el
 cp "$M" "$work/m.ini"
 while IFS= read -r p; do
   { sed '/^\[target disk\]/,$d' "$work/m.ini" && printf '[target disk]\nplugin = local\npath = %s\n' "$R/disk" && tr ' ' '\n' <<<"$p"; } >"$M"
-  then_ "$end" --json prune -n --target disk
+  hf_at "$end" --json prune -n --target disk
   is "$(json 'd["seq"] if d["type"] == "snapshot" and d["keep"] else None' | paste -sd ' ')" "$(python3 "$work/expect.py" "$p" "$work/history")" "a dry run with $p"
 done <<'END'
 keep-last=1
@@ -198,18 +176,18 @@ T=$R/disk/testhost
 
 printf '[target late]\nplugin = local\npath = %s\nfsync = none\n' "$R/late" >>"$M"
 sed -i 's|^\[target disk\]|&\nkeep-daily = 26|' "$M"
-then_ "$end" prune
+hf_at "$end" prune
 exits 3 "a target that was not made yet is left out"
-then_ "$end" init
+hf_at "$end" init
 exits 3 "init"
 had=$(for t in disk daily months within; do held "$t"; done | tr ' ' '\n' | sort -nu | paste -sd ' ')
 sed -i 's|^keep-daily = 26|keep-daily = 3|' "$M"
-then_ "$end" --json prune
+hf_at "$end" --json prune
 is "$(json '"has yet to get it" in d["reasons"][0] if d["type"] == "snapshot" and "target late" in d["reasons"][0] else None' | sort -u)" True "the last copy of what it has yet to get is not taken from it"
-then_ "$end" sync
+hf_at "$end" sync
 exits 0 "sync gives it what is still there"
 is "$(held late)" "$had" "which is what any of the others held"
-then_ "$end" prune
+hf_at "$end" prune
 exits 0 "prune goes on"
 ok "and the others let go of it" test "$(held disk | wc -w)" -lt "$(held late | wc -w)"
 hf verify
@@ -224,11 +202,11 @@ is "$(grep -c . "$work/err")" 1 "and nothing else"
 
 # ---- clocks that are wrong
 
-must_then '2025-01-02 00:00:00' backup
-must_then '2038-01-01 00:00:00' backup
-then_ '2027-01-01 02:00:00' backup
+must_at '2025-01-02 00:00:00' backup
+must_at '2038-01-01 00:00:00' backup
+hf_at '2027-01-01 02:00:00' backup
 exits 0 "with the clock right again"
-then_ '2027-01-01 03:00:00' prune --target daily
+hf_at '2027-01-01 03:00:00' prune --target daily
 exits 0 "prune after a clock that was reset, and one that was ahead"
 hf --json list --all
 json '"%d %d %s" % (d["seq"], __import__("calendar").timegm(__import__("time").strptime(d["time"], "%Y-%m-%dT%H:%M:%SZ")), d["label"] or "-")' >"$work/history"
@@ -247,7 +225,7 @@ again() {
   cp -a "$work/pristine" "$R"
 }
 again
-then_ '2027-01-01 04:00:00' prune
+hf_at '2027-01-01 04:00:00' prune
 exits 0 "prune with stricter rules"
 want=$(for t in disk daily months within late; do held "$t"; done)
 kills=0 bad=0
@@ -259,7 +237,7 @@ for at in unlinkat:1 unlinkat:20 unlinkat:60 renameat2:1 renameat2:2 fdatasync:2
     "$HOLDFAST" -c "$M" prune </dev/null >"$work/out" 2>"$work/err"; } 2>/dev/null
   ! grep -q 'killed by SIGKILL' "$work/strace" || kills=$((kills + 1))
   hf verify --read || { bad=$((bad + 1)) && echo "# $at: verify" && show_last; }
-  then_ '2027-01-01 05:00:00' prune || { bad=$((bad + 1)) && echo "# $at: prune" && show_last; }
+  hf_at '2027-01-01 05:00:00' prune || { bad=$((bad + 1)) && echo "# $at: prune" && show_last; }
   [ "$(for t in disk daily months within late; do held "$t"; done)" = "$want" ] || { bad=$((bad + 1)) && echo "# $at: another result"; }
   hf --json verify
   [ "$(json 'sum(t["extra"] for t in d["targets"]) if d["type"] == "verify" else None')" = 0 ] || { bad=$((bad + 1)) && echo "# $at: objects stay" && show_last; }
@@ -267,7 +245,7 @@ done
 is "$bad" 0 "killed $kills times: valid, and the next prune finishes"
 ok "often enough" test "$kills" -ge 6
 echo more >"$tree/number"
-then_ '2027-01-02 02:00:00' backup
+hf_at '2027-01-02 02:00:00' backup
 exits 0 "a backup after it"
 hf verify --decrypt
 exits 0 "and all is whole"
@@ -277,7 +255,7 @@ exits 0 "and all is whole"
 again
 rm "$(find "$R/within/testhost/records" -type f | sort | tail -n 1)"
 count=$(find "$R"/*/testhost -type f | wc -l)
-then_ '2027-01-01 04:00:00' prune
+hf_at '2027-01-01 04:00:00' prune
 exits 1 "a record was taken away: prune refuses"
 says 'nothing is pruned while the chain shows signs of tampering .target within: was rolled back' "and says why"
 is "$(find "$R"/*/testhost -type f ! -path '*/locks/*' | wc -l)" "$count" "nothing is deleted"
@@ -289,7 +267,7 @@ stray=packs/00/$(printf '0%.0s' $(seq 64)).tar.zst.gpg
 mkdir -p "$R/daily/testhost/packs/00"
 echo stray >"$R/daily/testhost/$stray"
 echo note >"$R/daily/testhost/note"
-then_ '2027-01-01 04:00:00' prune
+hf_at '2027-01-01 04:00:00' prune
 ok "a pack in no index goes, other files stay" test ! -e "$R/daily/testhost/$stray" -a -e "$R/daily/testhost/note"
 
 # ---- a pack that was lost: what was stored again in its place stays as long as the old snapshot, and so does a copy that was away
@@ -387,12 +365,12 @@ plugin = files
 path = $tree
 END
 printf '[target off]\nplugin = local\npath = %s\nfsync = none\ntake = monthly\n' "$R/off" >>"$M"
-must_then '2026-01-01 12:00:00' init
+must_at '2026-01-01 12:00:00' init
 day() {
   head -c 3000 /dev/urandom >"$tree/small"
   echo "$1" >"$tree/number"
   [ -z "${2-}" ] || head -c 300000 /dev/urandom >"$tree/large"
-  then_ "$1 12:00:00" backup
+  hf_at "$1 12:00:00" backup
 }
 day 2026-01-05 new
 exits 0 "the first of a month"

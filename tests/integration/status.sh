@@ -13,14 +13,6 @@ mkdir -p "$tree"
 for i in $(seq 20); do echo "number $i" >"$tree/$i"; done
 head -c 3000000 /dev/urandom >"$tree/large"
 
-# at TIME ARGUMENT...: holdfast when it is so much later.
-at() {
-  local later=$1
-  shift
-  last="holdfast $* (at $later)"
-  ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f "$later" "$HOLDFAST" -c "$M" "$@" >"$work/out" 2>"$work/err" </dev/null
-  rc=$?
-}
 # finding KEY: its status and message, of the last --json.
 finding() { json "d['status'] + ' ' + d['message'] if d.get('key') == '$1' else None"; }
 stands() { finding "$1" | cut -d ' ' -f 1; }
@@ -73,20 +65,20 @@ says '^two +2 .*100\.0% .* OK$' "and for each target"
 says '^ +1  backup +20.* done$' "and for each run"
 hf -q status
 is "$(wc -l <"$work/out")" 1 "-q: the first line only"
-at +19h status --json
+hf_at +19h status --json
 exits 2 "19 hours later"
 is "$(stands source:tree) $(stands source:often) $(stands source:whenever) $(stands age-at-target:disk)" "OK CRITICAL OK OK" "each source has its rpo"
 is "$(finding source:often | sed 's/19h 0[0-9]m/19h/')" "CRITICAL newest snapshot 2 is 19h old; rpo is 2h 00m" "and says it"
-at +21h status --json
+hf_at +21h status --json
 is "$(stands source:tree) $(stands age-at-target:two)" "WARNING WARNING" "20/24 of the rpo: WARNING"
-at +25h status --json
+hf_at +25h status --json
 is "$(stands source:tree) $(stands source:whenever) $(stands age-at-target:two)" "CRITICAL OK CRITICAL" "past the rpo: CRITICAL"
 is "$(json 'd["exit"] if d["type"] == "summary" else None')" 2 "the summary says how it exits"
-at +100m status
+hf_at +100m status
 exits 1 "100 minutes later: WARNING"
 says '^HOLDFAST WARNING - source often: ' "the first line has the worst"
 sed -i '/^\[target two\]/a rpo = 1h' "$M"
-at +90m status --json
+hf_at +90m status --json
 is "$(stands age-at-target:two) $(stands age-at-target:disk)" "CRITICAL OK" "a target has an rpo of its own"
 sed -i '/^rpo = 1h$/d' "$M"
 
@@ -116,7 +108,7 @@ hf status --json
 exits 1 "a target is down: a finding"
 is "$(of target two reachable) $(of target disk reachable) $(of target two level)" "False True " "the other one is looked at all the same"
 is "$(stands target:two) $(stands target:disk) $(stands age-at-target:two) $(stands source:tree)" "WARNING OK OK OK" "what the host remembers of it counts"
-at +25h status --json
+hf_at +25h status --json
 is "$(stands age-at-target:two)" CRITICAL "and ages"
 head -c 300000 /dev/urandom >"$tree/new"
 hf backup
@@ -175,10 +167,10 @@ rm "${record%/*}/0000000006-$(printf x | sha256sum | cut -d ' ' -f 1).json.gpg"
 
 # ---- keys
 
-at +20d status --json
+hf_at +20d status --json
 is "$(stands "recipient:$soon") $(stands "recipient:$key")" "WARNING OK" "a key expires within 30 days"
 says 'the key expires at 20.*: after that there is no backup' "and what that means"
-at +50d status --json
+hf_at +50d status --json
 is "$(stands "recipient:$soon")" CRITICAL "a key has expired"
 says 'cannot be encrypted to, so there is no backup: .*expired' "is said"
 
@@ -191,7 +183,7 @@ plugin = files
 path = $tree/2
 END
 must init
-at +10d backup
+hf_at +10d backup
 exits 0 "a backup while the clock is ten days fast"
 hf status --json
 exits 1 "when it is right again: WARNING"
@@ -219,10 +211,10 @@ hf backup
 exits 3 "a source has a problem"
 hf status --json
 is "$(finding source:tree | sed 's/is .* old/is N old/')" "OK newest snapshot 3 is N old; rpo is 24h 00m; it is there in part" "its newest copy is one in part, and a complete one is near"
-at +23h backup
-at +25h backup other
+hf_at +23h backup
+hf_at +25h backup other
 exits 0 "the last run was a good one, of another source"
-at +26h status --json
+hf_at +26h status --json
 exits 1 "for longer than its rpo there was no complete copy: WARNING"
 is "$(finding source:tree)" "WARNING newest snapshot 4 is 3h 00m old; rpo is 24h 00m; it is there in part, and no complete one is within the rpo" "says so"
 is "$(stands source:other)" OK "the other one is well"
@@ -325,7 +317,7 @@ is "$(wc -l <"$work/out")" 1 "one line when all is well"
 number='[0-9.]+'
 grep -Eqx "HOLDFAST OK - [^|]+ \| age_source_tree=${number}s;72000;86400;0 age_source_often=${number}s;6000;7200;0 age_source_whenever=${number}s age_target_two=${number}s;72000;86400;0 level_two=100.0%;100:;;0;100 used_two=$number%;80;90;0;100 .* used_state=$number%;80;90;0;100" "$work/out"
 result $? "with perfdata" || show_last
-at +25h status --nagios
+hf_at +25h status --nagios
 exits 2 "--nagios, later"
 is "$(grep -c '|' "$work/out")" 1 "perfdata in the first line only"
 says '^CRITICAL source tree: newest snapshot' "and a line for each thing"
@@ -349,7 +341,7 @@ is "$(stat -c %a "$work/textfile/holdfast.prom") $(ls "$work/textfile")" "644 ho
 hf status --prometheus "$work/no-such-folder/x.prom"
 exits 3 "a file that cannot be written"
 says 'the metrics: .*no-such-folder' "is said"
-at +25h status --prometheus "$work/no-such-folder/x.prom"
+hf_at +25h status --prometheus "$work/no-such-folder/x.prom"
 exits 2 "and what is worse stands before it"
 sed -i "s|^host = .*|&\nmetrics-file = $work/textfile/second.prom|" "$M"
 mv "$work/room/second" "$work/away"
