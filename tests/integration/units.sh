@@ -23,6 +23,7 @@ mygpg --armor --export "$key" >"$work/carry/key.asc"
 cat >"$work/carry/manifest.ini" <<END
 [holdfast]
 host = testhost
+state = /var/lib/holdfast
 recipients = $key
 recipient-key = key.asc
 checkpoint = 1h
@@ -60,12 +61,11 @@ on() { systemd_enter "$work/machine" env -u TMPDIR "$@"; }
 hf_on() {
   last="holdfast $*"
   # Where systemd would put what LoadCredential= names.
-  on env "GNUPGHOME=$GNUPGHOME" CREDENTIALS_DIRECTORY=/etc/holdfast "$program" "$@" >"$work/out" 2>"$work/err" </dev/null
+  on env "GNUPGHOME=$GNUPGHOME" HOLDFAST_MANIFEST=$M CREDENTIALS_DIRECTORY=/etc/holdfast "$program" "$@" >"$work/out" 2>"$work/err" </dev/null
   rc=$?
 }
 program=$(cd "$work/dest" && find . -name holdfast -path '*/bin/*')
 program=${program#.}
-etc=$("$work/dest$program" --help | sed -n 's|.*the manifest; default \(.*\)/holdfast/manifest.ini,.*|\1|p')
 # snapshots: how many there are. Lines of the listing of objects, which needs no program.
 snapshots() { echo $(($(objects records) - 1)); }
 # until_snapshot N: wait until there are so many.
@@ -90,7 +90,7 @@ of() {
 # started UNIT: how often it was started. journal-free: the invocation's time changes.
 started() { on systemctl show -P ExecMainStartTimestampMonotonic "$1"; }
 
-on env "dest=$work/dest" "carry=$work/carry" "folder=$folder" "etc=$etc" bash -seu >"$work/script.log" 2>&1 <<'END'
+on env "dest=$work/dest" "carry=$work/carry" "folder=$folder" bash -seu >"$work/script.log" 2>&1 <<'END'
 tar -C "$dest" -c . | tar -C / --keep-directory-symlink -x
 mkdir -p /etc/holdfast /srv/data/private /srv/app /etc/redis /mnt/backup
 mount --bind "${dest%/*}/disk" /mnt/backup
@@ -114,10 +114,8 @@ RuntimeDirectory=redis
 ExecStart=/usr/bin/redis-server --port 0 --unixsocket /run/redis/redis-server.sock --unixsocketperm 777 --requirepass hush --save "" --dir /run/redis --repl-diskless-sync-delay 0
 ExecStartPost=/bin/sh -c 'until redis-cli -s /run/redis/redis-server.sock ping >/dev/null; do sleep 0.05; done'
 EOF
-# Under the prefix of make distcheck, units and manifest are where systemd and this test do not look: there they get a second way in.
+# Under the prefix of make distcheck, units are where systemd does not look.
 [ "$folder" -ef /usr/lib/systemd/system ] || cp "$folder"/holdfast-* /etc/systemd/system/
-mkdir -p "$etc/holdfast"
-[ -e "$etc/holdfast/manifest.ini" ] || ln -sfn /etc/holdfast/manifest.ini "$etc/holdfast/manifest.ini"
 mkdir -p /etc/systemd/system/holdfast-backup.service.d
 printf '[Service]\nLoadCredential=redis.pw:/etc/holdfast/redis.pw\n' >/etc/systemd/system/holdfast-backup.service.d/local.conf
 systemctl daemon-reload
@@ -137,6 +135,12 @@ for unit in $(printf '%s\n' $units | grep '\.service$'); do
   [ "$unit" != holdfast-drill.service ] || most=28
   ok "$unit is exposed to $most of 100 at most" on systemd-analyze security --no-pager --threshold=$most "$unit"
 done
+# Under that prefix the manifest is elsewhere, and the program may be where services see nothing.
+case $folder in /usr/* | /lib/*) ;; *)
+  printf '[Service]\nEnvironment=HOLDFAST_MANIFEST=%s\nPrivateTmp=no\nReadWritePaths=/tmp\n' "$M" |
+    on sh -c 'mkdir -p /etc/systemd/system/holdfast-.service.d && cat >/etc/systemd/system/holdfast-.service.d/prefix.conf && systemctl daemon-reload'
+  ;;
+esac
 # A rehearsal does for its record, at its end.
 for unit in backup backup@ prune drill; do
   ok "holdfast-$unit waits for a run that holds the lock" grep -q '^ExecStart=.* --lock-wait 6h ' "$work/dest$folder/holdfast-$unit.service"
