@@ -348,7 +348,11 @@ fuzz: $(FUZZ_TARGETS)
 bench: all
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) '$(abs_top_srcdir)/tests/bench/run.sh'
 
-.PHONY: test-env check-valgrind coverage fuzz bench
+# Peak memory on sets and on such that are ten times as large.
+bench-memory: all
+	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) $(SHELL) '$(abs_top_srcdir)/tests/bench/memory.sh'
+
+.PHONY: test-env check-valgrind coverage fuzz bench bench-memory
 
 # Whole folders, so that what a script needs beside itself is there; what tests have left in them is not.
 EXTRA_DIST += $(UNIT_SUPPORT) tests/integration/flaky.c tests/fuzz/fuzz.h tests/fuzz/corpus tests/bench tests/integration tests/golden tests/demo.sh \

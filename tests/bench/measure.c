@@ -6,7 +6,8 @@
  *
  * With -m the processes below this one are looked at every 20 ms. Counted are the proportional set sizes of all mappings but
  * those of memory files, and the blocks of every memory file that is open or mapped somewhere, once each: a pack that waits in a memory file is memory,
- * mapped or not. A new peak counts when a second look confirms it: processes are looked at one after the other, and one that starts or ends
+ * mapped or not. A process that has not called exec since vfork or posix_spawn has the memory of its parent, which counts once: the kernel tells the
+ * whole of it of either. A new peak counts when a second look confirms it: processes are looked at one after the other, and one that starts or ends
  * meanwhile would have its shared pages counted twice. A process that detaches itself, as gpg-agent does, stays below this one. Looking slows the
  * command down: time runs go without -m.
  * SPDX-License-Identifier: Apache-2.0
@@ -16,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +27,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,6 +110,9 @@ static void add_memfd(uint64_t inode, uint64_t size, bool by_fd) {
   memfds[n_memfds++].by_fd = by_fd;
 }
 
+/* Is the memory of a process that of its parent? */
+static bool is_of_parent(pid_t pid, pid_t parent) { return syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) == 0; }
+
 /* The memory files a process has open. */
 static void open_memfds(pid_t pid) {
   char path[64], target[64];
@@ -151,7 +157,7 @@ static uint64_t sample(void) {
   find_processes();
   for (size_t i = 0; i < n_processes; i++) {
     if (!processes[i].below) continue;
-    total += set_size(processes[i].pid);
+    if (!is_of_parent(processes[i].pid, processes[i].parent)) total += set_size(processes[i].pid);
     open_memfds(processes[i].pid);
   }
   for (size_t i = 0; i < n_memfds; i++) total += memfds[i].size;
