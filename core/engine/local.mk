@@ -16,6 +16,10 @@ libcore_a_SOURCES += \
 	core/engine/commit.h \
 	core/engine/compact.c \
 	core/engine/compact.h \
+	core/engine/compact_choose.c \
+	core/engine/compact_impl.h \
+	core/engine/compact_needed.c \
+	core/engine/compact_repack.c \
 	core/engine/compacted.c \
 	core/engine/compacted.h \
 	core/engine/check_write.c \
