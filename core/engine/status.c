@@ -83,11 +83,15 @@ static int place_of(const struct hf_session *s, const char *name) {
   return -1;
 }
 
-/* Whose state is it? Told when nothing could be read without it. */
+/* Whose state is it, and is there one? Without it a target's chain can still be read, if what is missing at its end would not be missed. */
 static void look_at_state(struct hf_looking *l) {
   const char *dir = l->s->manifest->state;
-  if (l->out->chain || !hf_state_is_temporary(l->s->state)) return;
-  if (access(dir, F_OK) == 0)
+  if (!hf_state_is_temporary(l->s->state)) return;
+  bool there = access(dir, F_OK) == 0;
+  if (l->out->chain && there) return;
+  if (l->out->chain)
+    hf_status_find(l, "state", "", HF_EVENT_FAILURE, HF_STAND_WARNING, "%s is not there: this host cannot back up, nor tell whether newer records were taken away. If it is lost, run holdfast init --adopt", dir);
+  else if (there)
     hf_status_find(l, "state", "", HF_EVENT_FAILURE, HF_STAND_UNKNOWN, "%s is not yours: run holdfast status as the account that backs up", dir);
   else
     hf_status_find(l, "state", "", HF_EVENT_FAILURE, HF_STAND_CRITICAL, "there is no repository of this host yet (nothing in %s): run holdfast init", dir);

@@ -401,6 +401,10 @@ echo nonsense >"$work/wrong.ini"
 rc=$?
 exits 3 "a wrong manifest: UNKNOWN"
 says '^HOLDFAST UNKNOWN - .*wrong.ini:1' "with a plugin's line"
+stranger
+hf status
+says '^WARNING state: .*/no-such-state is not there: .* run holdfast init --adopt$' "the state folder is lost, and the repository is there: WARNING, and what would be right"
+M=$R/m.ini
 chmod 711 "$work" "$work/main"
 chmod 644 "$M"
 mkdir -m 700 "$work/nobody"
