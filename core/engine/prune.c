@@ -427,6 +427,11 @@ static int compact(struct run *x, struct hf_error *err) {
   return sweep_all(x, err);
 }
 
+/* Are lock and record put where there is hardly any room? What compaction stores is not. */
+static void set_frees(struct hf_session *s, bool on) {
+  for (size_t i = 0; i < s->n_targets; i++) hf_target_set_frees(s->targets[i], on);
+}
+
 static int locked(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   int r = hf_session_chain(s, err);
@@ -444,6 +449,7 @@ static int locked(struct run *x, struct hf_error *err) {
   if (r == 0) r = wait_all(x, err);
   if (r == 0) r = write_record(x, err);
   if (r == 0 && !x->o->dry) r = hf_settle(s, &x->live, err);
+  set_frees(s, false);
   if (r == 0) r = sweep_all(x, err);
   return r == 0 && x->o->compact ? compact(x, err) : r;
 }
@@ -452,6 +458,7 @@ int hf_prune(struct hf_session *s, const struct hf_prune_options *o, struct hf_p
   struct run x = {.s = s, .o = o, .out = out};
   double start = hf_now();
   memset(out, 0, sizeof *out);
+  set_frees(s, true);
   int r = o->dry ? 0 : hf_repo_lock(s, "prune", err);
   if (r == 0) {
     r = locked(&x, err);

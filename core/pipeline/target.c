@@ -25,6 +25,7 @@ struct hf_target {
   volatile int *cancel;
   struct hf_pace pace;
   uint32_t parallel;
+  bool frees;
   sem_t slots;
   pthread_mutex_t lock; /* over what follows */
   struct hf_error failure;
@@ -206,11 +207,13 @@ uint32_t hf_target_parallel(const struct hf_target *t) { return t->parallel; }
 
 /* ---- calls ---- */
 
+void hf_target_set_frees(struct hf_target *t, bool on) { t->frees = on; }
+
 int hf_target_put(struct hf_target *t, const char *key, const void *p, size_t n, const struct hf_digest *sha256, bool create_only, struct hf_error *err) {
   HF_CLEANUP(hf_freep) char *full = hf_asprintf("%s%s", t->prefix, key);
   char hex[HF_SHA256_HEX];
   hf_digest_hex(sha256, hex);
-  struct holdfast_object o = {.struct_size = sizeof o, .flags = create_only ? HOLDFAST_PUT_CREATE : 0, .key = full, .data = p, .size = n, .sha256 = hex};
+  struct holdfast_object o = {.struct_size = sizeof o, .flags = (create_only ? HOLDFAST_PUT_CREATE : 0) | (t->frees ? HOLDFAST_PUT_FREES : 0), .key = full, .data = p, .size = n, .sha256 = hex};
   for (struct tries tries = first_try(t);;) {
     enter(t);
     int r = t->plugin->put(t->handle, &o);

@@ -26,6 +26,10 @@ const char *hf_target_failure(struct hf_target *t);
 /* The same with its status; *why is left alone while all is well. */
 bool hf_target_has_failed(struct hf_target *t, struct hf_error *why);
 
+/* While on: what is put comes before deletions that will make room, and may use what the target keeps in reserve for that. Small objects only; while
+ * no other thread uses the target. */
+void hf_target_set_frees(struct hf_target *t, bool on);
+
 /* Keys are relative to the host's folder. */
 /* create_only: HOLDFAST_E_EXISTS when the key is taken. */
 int hf_target_put(struct hf_target *t, const char *key, const void *p, size_t n, const struct hf_digest *sha256, bool create_only, struct hf_error *err);

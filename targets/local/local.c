@@ -114,6 +114,7 @@ static int make_marker(struct local *t) {
 static void local_close(void *handle) {
   struct local *t = handle;
   if (t->root >= 0) {
+    if (t->id[0]) hf_local_reserve(t); /* only where something was written */
     hf_local_temp_end(t);
     close(t->root);
   }

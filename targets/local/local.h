@@ -20,6 +20,8 @@
 #pragma GCC visibility push(hidden)
 
 #define LOCAL_MARKER ".holdfast-target"
+#define LOCAL_RESERVE ".holdfast-reserve"
+#define LOCAL_RESERVE_SIZE (1u << 20) /* a lock and a record of some thousand snapshots */
 #define LOCAL_TMP ".tmp-"
 #define LOCAL_KEY_MAX 512
 #define LOCAL_IO (1u << 20) /* bytes a read or write call moves; the run can be stopped in between */
@@ -69,6 +71,12 @@ int hf_local_temp(struct local *t, char name[LOCAL_TMP_MAX]);
 void hf_local_sweep(struct local *t);
 /* Remove this instance's lock. */
 void hf_local_temp_end(struct local *t);
+
+/* ---- reserve.c ---- */
+/* Have LOCAL_RESERVE_SIZE bytes set aside, if there is that much room. */
+void hf_local_reserve(struct local *t);
+/* Give them back to the file system. False when there are none. */
+bool hf_local_use_reserve(struct local *t);
 
 /* ---- write.c ---- */
 int hf_local_put(void *handle, const struct holdfast_object *object);

@@ -6,6 +6,7 @@ targets_local_local_la_SOURCES = \
 	targets/local/local.h \
 	targets/local/names.c \
 	targets/local/read.c \
+	targets/local/reserve.c \
 	targets/local/temp.c \
 	targets/local/write.c
 targets_local_local_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)

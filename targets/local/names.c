@@ -49,7 +49,7 @@ int hf_local_pace(const struct local *t, int up, size_t n) {
 
 bool hf_local_key_ok(const char *s) {
   const char *p = s;
-  if (strcmp(s, LOCAL_MARKER) == 0) return false;
+  if (strcmp(s, LOCAL_MARKER) == 0 || strcmp(s, LOCAL_RESERVE) == 0) return false;
   while (1) {
     size_t n = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
     if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.')) return false;

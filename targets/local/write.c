@@ -12,11 +12,14 @@
 
 #include "local.h"
 
-/* Book size bytes if the floor allows; release them when the put is over. What other threads have booked counts as
+static bool is_bound(const struct local *t, const struct holdfast_object *object) { return t->floor > 0 && !(object->flags & HOLDFAST_PUT_FREES); }
+
+/* Book size bytes if the floor allows, which does not bind what makes room; release them when the put is over. What other threads have booked counts as
  * used, though part of it has reached the disk already: near the floor a put is rather refused than let through. */
-static int book(struct local *t, uint64_t size) {
+static int book(struct local *t, const struct holdfast_object *object) {
   struct statvfs vfs;
-  if (t->floor == 0) return HOLDFAST_OK;
+  uint64_t size = object->size;
+  if (!is_bound(t, object)) return HOLDFAST_OK;
   if (TEMP_FAILURE_RETRY(fstatvfs(t->root, &vfs)) != 0) return hf_local_errno(t, errno, "ask for the free space of", NULL);
   uint64_t avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
   pthread_mutex_lock(&t->lock);
@@ -30,10 +33,10 @@ static int book(struct local *t, uint64_t size) {
                        (unsigned long long)avail, (unsigned long long)need, (unsigned long long)t->floor);
 }
 
-static void release(struct local *t, uint64_t size) {
-  if (t->floor == 0) return;
+static void release(struct local *t, const struct holdfast_object *object) {
+  if (!is_bound(t, object)) return;
   pthread_mutex_lock(&t->lock);
-  t->pending -= size;
+  t->pending -= object->size;
   pthread_mutex_unlock(&t->lock);
 }
 
@@ -107,22 +110,17 @@ static int publish(struct local *t, const char *temp, int dir, const char *leaf,
   return HOLDFAST_OK;
 }
 
-int hf_local_put(void *handle, const struct holdfast_object *object) {
-  struct local *t = handle;
+static int store(struct local *t, const struct holdfast_object *object) {
   char temp[LOCAL_TMP_MAX];
   const char *leaf;
   struct stat st;
-  if (!hf_local_key_ok(object->key)) return hf_local_bad_key(t, object->key);
-  if (object->size > HOLDFAST_OBJECT_MAX)
-    return holdfast_fail(t->host, HOLDFAST_E_UNSUPPORTED, "%s: an object of %llu bytes is too large", object->key,
-                         (unsigned long long)object->size);
   int dir = hf_local_parent(t, object->key, true, &leaf);
   if (dir < 0) return hf_local_errno(t, errno, "make the folder of", object->key);
   int status = HOLDFAST_OK;
   /* Look before writing it all in vain; the race is decided when the name is given. */
   if ((object->flags & HOLDFAST_PUT_CREATE) && TEMP_FAILURE_RETRY(fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW)) == 0)
     status = holdfast_fail(t->host, HOLDFAST_E_EXISTS, "%s/%s is there already", t->path, object->key);
-  if (status == HOLDFAST_OK) status = book(t, object->size);
+  if (status == HOLDFAST_OK) status = book(t, object);
   if (status == HOLDFAST_OK) {
     int fd = hf_local_temp(t, temp);
     if (fd < 0) {
@@ -132,9 +130,20 @@ int hf_local_put(void *handle, const struct holdfast_object *object) {
       if (status == HOLDFAST_OK) status = publish(t, temp, dir, leaf, object);
       if (status != HOLDFAST_OK) unlinkat(t->root, temp, 0);
     }
-    release(t, object->size);
+    release(t, object);
   }
   close(dir);
+  return status;
+}
+
+int hf_local_put(void *handle, const struct holdfast_object *object) {
+  struct local *t = handle;
+  if (!hf_local_key_ok(object->key)) return hf_local_bad_key(t, object->key);
+  if (object->size > HOLDFAST_OBJECT_MAX)
+    return holdfast_fail(t->host, HOLDFAST_E_UNSUPPORTED, "%s: an object of %llu bytes is too large", object->key,
+                         (unsigned long long)object->size);
+  int status = store(t, object);
+  if (status == HOLDFAST_E_NO_SPACE && (object->flags & HOLDFAST_PUT_FREES) && hf_local_use_reserve(t)) status = store(t, object);
   return status;
 }
 

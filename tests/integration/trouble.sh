@@ -12,12 +12,6 @@ mkdir -p "$tree/a" "$tree/b"
 for i in $(seq 50); do echo "number $i" >"$tree/a/$i"; done
 head -c 40000000 /dev/urandom >"$tree/b/large"
 
-# small_disk DIR SIZE: a file system of that size.
-small_disk() {
-  mkdir -p "$1"
-  mount -t tmpfs -o "size=$2,mode=700" tmpfs "$1" || { echo "Bail out! no tmpfs can be mounted" && exit 1; }
-  mounts+=("$1")
-}
 # intact NAME: verify finds nothing at the target "disk", and the newest snapshot is the tree as it is.
 intact() {
   hf verify --read --decrypt --target disk || { exits 0 "$1: verify" && return; }
@@ -57,6 +51,54 @@ rm "$work/full/disk/filler"
 hf backup
 exits 0 "and again with room"
 intact "nothing is lost"
+
+# ---- a disk that is full to the last block, or below free-space-floor, is pruned
+
+small_disk "$work/prune/disk" 100m
+mkdir "$work/prune-tree"
+target_lines='keep-last = 1' new_repo prune <<EOF
+[source tree]
+plugin = files
+path = $work/prune-tree
+EOF
+must init
+# The first backup's pack also has the end of the archive, which all share.
+for i in 1 2 3; do
+  head -c 20000000 /dev/urandom >"$work/prune-tree/large.$i"
+  rm -f "$work/prune-tree/large.$((i - 1))"
+  must backup
+done
+fill() { head -c 200m /dev/zero >"$R/disk/filler" 2>/dev/null || :; }
+fill
+echo more >"$work/prune-tree/small"
+hf backup
+exits 1 "not even room for a lock: no backup"
+hf prune
+exits 0 "but it is pruned"
+says 'the disk is full: .* kept for this are used' "with what was kept in reserve, which is said"
+hf list --json
+is "$(json 'd["seq"] if d["type"] == "snapshot" else None' | wc -l)" 1 "the old snapshots are gone" || show_last
+[ "$(stat -f -c %a "$R/disk")" -gt 4000 ]
+result $? "and its space is free"
+must backup
+tree=$work/prune-tree intact "what is kept, and the next backup"
+[ -s "$R/disk/.holdfast-reserve" ]
+result $? "and the reserve is there again"
+fill
+rm "$R/disk/.holdfast-reserve"
+fill
+hf prune
+exits 1 "without a reserve it cannot be pruned"
+says '[Nn]o space' "is said"
+rm "$R/disk/filler"
+sed -i 's/^plugin = local/&\nfree-space-floor = 1T/' "$M"
+hf backup
+exits 1 "below the floor there is no backup"
+says 'free-space-floor' "is said"
+hf prune
+exits 0 "but it is pruned"
+hf list --json
+is "$(json 'd["seq"] if d["type"] == "snapshot" else None' | wc -l)" 1 "down to the newest" || show_last
 
 # ---- the state folder's disk is full
 

@@ -207,7 +207,7 @@ static void old_plugin(void **state) {
 static void refuses(void **state) {
   static const struct {
     const char *defines, *message;
-  } cases[] = {{"MAJOR=2", "built for plugin ABI 2.2 and this host has 1.2"},
+  } cases[] = {{"MAJOR=2", "built for plugin ABI 2.3 and this host has 1.3"},
                {"MAJOR=0\nMINOR=7", "built for plugin ABI 0.7"},
                {"MINOR=HOLDFAST_ABI_MINOR+1", "the plugin is newer than holdfast"},
                {"SIZE=8", "its struct says 8 bytes"},
@@ -470,7 +470,7 @@ static void descriptions(void **state) {
   free(text);
   json_t *j = hf_plugin_describe_json(p), *row = json_array_get(json_object_get(j, "settings"), F_MODE);
   assert_string_equal(json_string_value(json_object_get(j, "kind")), "source");
-  assert_string_equal(json_string_value(json_object_get(j, "abi")), "1.2");
+  assert_string_equal(json_string_value(json_object_get(j, "abi")), "1.3");
   assert_int_equal(json_array_size(json_object_get(j, "settings")), 9);
   assert_string_equal(json_string_value(json_object_get(row, "name")), "mode");
   assert_string_equal(json_string_value(json_object_get(row, "default")), "fast");

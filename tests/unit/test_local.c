@@ -245,6 +245,8 @@ static void floor_kept(void **state) {
   expect(h, "a", NULL);
   assert_int_equal(holdfast_target_plugin()->space(h, &space), HOLDFAST_OK);
   assert_int_equal(space.free, 0);
+  /* What comes before deletions is let through: they are the way back above the floor. */
+  assert_int_equal(put(h, "b", "x", HOLDFAST_PUT_CREATE | HOLDFAST_PUT_FREES), HOLDFAST_OK);
   close_it(h);
   floor_size = 1;
   h = opened(0);
@@ -254,7 +256,7 @@ static void floor_kept(void **state) {
 
 static void wrong_keys(void **state) {
   static const char *const wrong[] = {"../x", "a/../b", "/a",  "a//b",   "a/",         "",
-                                      ".",    "a/.",    "a b", ".tmp-a", "a/.tmp-b/c", "\xff"};
+                                      ".",    "a/.",    "a b", ".tmp-a", "a/.tmp-b/c", "\xff", ".holdfast-target", ".holdfast-reserve"};
   void *h;
   (void)state;
   h = opened(1);
@@ -447,6 +449,49 @@ static void full_disk(void **state) {
   umount(path);
 }
 
+/* Fill the disk to the last block by a file that is not the target's. */
+static void fill_up(void) {
+  static const char zeros[4096];
+  int fd = open(below(".tmp-filler"), O_WRONLY | O_CREAT, 0600);
+  assert_true(fd >= 0);
+  while (write(fd, zeros, sizeof zeros) > 0) continue;
+  assert_int_equal(errno, ENOSPC);
+  close(fd);
+}
+
+/* What has to be stored before anything can be deleted finds room on a disk that has none. */
+static void reserve(void **state) {
+  struct stat st;
+  int n;
+  (void)state;
+  if (!mounted("size=4m")) skip();
+  void *h = opened(1);
+  assert_int_equal(put(h, "web/a", "text", 0), HOLDFAST_OK);
+  close_it(h);
+  assert_int_equal(stat(below(".holdfast-reserve"), &st), 0);
+  assert_true(st.st_blocks * 512 >= 1 << 20);
+  h = opened(0);
+  assert_int_equal(list(h, "", &n), HOLDFAST_OK);
+  assert_int_equal(n, 1);
+  fill_up();
+  assert_int_equal(put(h, "web/b", "text", HOLDFAST_PUT_CREATE), HOLDFAST_E_NO_SPACE);
+  assert_int_equal(stat(below(".holdfast-reserve"), &st), 0);
+  assert_int_equal(put(h, "locks/b", "text", HOLDFAST_PUT_CREATE | HOLDFAST_PUT_FREES), HOLDFAST_OK);
+  expect(h, "locks/b", "text");
+  assert_int_not_equal(stat(below(".holdfast-reserve"), &st), 0);
+  fill_up();
+  assert_int_equal(put(h, "locks/c", "text", HOLDFAST_PUT_CREATE | HOLDFAST_PUT_FREES), HOLDFAST_E_NO_SPACE);
+  /* There is no room for it before there is some. */
+  close_it(h);
+  assert_int_not_equal(stat(below(".holdfast-reserve"), &st), 0);
+  assert_int_equal(unlink(below(".tmp-filler")), 0);
+  h = opened(0);
+  assert_int_equal(put(h, "web/b", "text", HOLDFAST_PUT_CREATE), HOLDFAST_OK);
+  close_it(h);
+  assert_int_equal(stat(below(".holdfast-reserve"), &st), 0);
+  umount(path);
+}
+
 static void read_only_disk(void **state) {
   int n, status;
   const char *key = "a";
@@ -512,6 +557,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(without_rename_or_links, setup, teardown),
       cmocka_unit_test_setup_teardown(unreadable, setup, teardown),
       cmocka_unit_test_setup_teardown(full_disk, setup, teardown),
+      cmocka_unit_test_setup_teardown(reserve, setup, teardown),
       cmocka_unit_test_setup_teardown(read_only_disk, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define HOLDFAST_ABI_MAJOR 1
-#define HOLDFAST_ABI_MINOR 2
+#define HOLDFAST_ABI_MINOR 3
 
 #if defined(__GNUC__)
 #define HOLDFAST_EXPORT __attribute__((visibility("default")))

@@ -27,7 +27,10 @@ enum holdfast_target_capability {
 };
 
 enum holdfast_put_flags {
-  HOLDFAST_PUT_CREATE = 1 /* fail with HOLDFAST_E_EXISTS if the key is taken */
+  HOLDFAST_PUT_CREATE = 1, /* fail with HOLDFAST_E_EXISTS if the key is taken */
+  /* Since 1.3. A small object that has to be stored before anything can be deleted: what is kept in reserve is for it, and a limit on the free
+   * space does not count. */
+  HOLDFAST_PUT_FREES = 2
 };
 
 struct holdfast_object {
