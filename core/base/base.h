@@ -78,8 +78,10 @@ struct hf_buf {
   char *data; /* NULL while empty and never grown */
   size_t len;
   size_t cap;
+  int file;   /* 0: on the heap; else the bytes are those of a memory file, whose descriptor is one less */
+  bool cut;   /* that file ends behind len, and data with it */
 };
-#define HF_BUF_INIT {NULL, 0, 0}
+#define HF_BUF_INIT {NULL, 0, 0, 0, false}
 void hf_buf_reserve(struct hf_buf *b, size_t more); /* room for more bytes behind len (and the NUL) */
 void hf_buf_add(struct hf_buf *b, const void *p, size_t n);
 void hf_buf_adds(struct hf_buf *b, const char *s);
@@ -87,7 +89,15 @@ void hf_buf_addc(struct hf_buf *b, char c);
 void hf_buf_addf(struct hf_buf *b, const char *fmt, ...) HF_PRINTF(2, 3);
 void hf_buf_clear(struct hf_buf *b); /* len = 0, memory kept */
 void hf_buf_free(struct hf_buf *b);  /* back to HF_BUF_INIT */
-char *hf_buf_take(struct hf_buf *b); /* the string, owned by the caller; buffer becomes empty; never NULL */
+char *hf_buf_take(struct hf_buf *b); /* the string, owned by the caller; buffer becomes empty; never NULL; not of a memory file */
+/* A buffer that other processes read and fill without a copy: its bytes are a memory file. Its pages stay when it is cleared, and are used again. b is empty,
+ * and hf_buf_free closes the file. */
+int hf_buf_in_memory_file(struct hf_buf *b, const char *name, struct hf_error *err);
+/* For a child's standard input: the descriptor, at its start, of a file that has just the bytes of b. Nothing may be added before b is cleared. */
+int hf_buf_to_read(struct hf_buf *b, struct hf_error *err);
+/* For a child's standard output: the descriptor, at its start; and behind it, what came, which is read by the offset that the child has left. */
+int hf_buf_to_write(struct hf_buf *b, struct hf_error *err);
+int hf_buf_written(struct hf_buf *b, struct hf_error *err);
 
 /* ---- string lists (buf.c) ---- */
 struct hf_list {

@@ -182,7 +182,7 @@ static bool same_chunk(const struct want *a, const struct want *b) {
 /* What a reader works with, one pack after the other: the buffers keep their memory, which the kernel would have to make anew for each. */
 struct bench {
   struct hf_hmac *hmac;
-  struct hf_buf raw;
+  struct hf_buf plain, raw; /* plain: in a memory file */
 };
 
 static bool stopping(struct runner *x) { return has_failed(x) || (x->run->cancel && *x->run->cancel); }
@@ -211,7 +211,7 @@ static int do_pack(struct runner *x, struct job *j, struct bench *b, struct hf_e
   const struct hf_plan_run *run = x->run;
   struct hf_error e = j->err;
   int r = e.code;
-  if (r == 0) r = hf_pack_unseal(run->gpg, j->stored->data, j->stored->len, &j->pack.digest, j->pack.raw, &b->raw, &e);
+  if (r == 0) r = hf_pack_unseal(run->gpg, j->stored, j->pack.raw, &b->plain, &b->raw, &e);
   give_back(x, j);
   if (r < 0) {
     if (ends_run(r)) return hf_fail(err, r, "%s", e.msg);
@@ -241,8 +241,10 @@ static int do_pack(struct runner *x, struct job *j, struct bench *b, struct hf_e
 
 static void *reader(void *arg) {
   struct runner *x = arg;
-  struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .raw = HF_BUF_INIT};
+  struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .plain = HF_BUF_INIT, .raw = HF_BUF_INIT};
   struct job *j;
+  struct hf_error none = {0};
+  if (hf_buf_in_memory_file(&b.plain, "gpg-out", &none) < 0) set_failed(x, &none);
   while ((j = hf_queue_pop(x->fetched))) {
     struct hf_error e = {0};
     if (!stopping(x) && do_pack(x, j, &b, &e) < 0) set_failed(x, &e);
@@ -255,6 +257,7 @@ static void *reader(void *arg) {
     job_free(j);
   }
   hf_hmac_free(b.hmac);
+  hf_buf_free(&b.plain);
   hf_buf_free(&b.raw);
   return NULL;
 }
@@ -327,8 +330,12 @@ int hf_plan_execute(struct hf_plan *p, const struct hf_plan_run *run, uint64_t *
   pthread_t fetchers[HF_FETCHERS], readers[HF_READERS];
   size_t n_fetchers = 0, n_readers = 0;
   pthread_mutex_init(&x.lock, NULL);
-  for (size_t i = 0; i < HF_FETCHED; i++) hf_queue_push(x.spare, &x.buffers[i]);
-  int r = start(readers, HF_READERS, &n_readers, reader, &x, err);
+  int r = 0;
+  for (size_t i = 0; r == 0 && i < HF_FETCHED; i++) {
+    r = hf_buf_in_memory_file(&x.buffers[i], "gpg-in", err);
+    hf_queue_push(x.spare, &x.buffers[i]);
+  }
+  if (r == 0) r = start(readers, HF_READERS, &n_readers, reader, &x, err);
   if (r == 0) r = start(fetchers, HF_FETCHERS, &n_fetchers, fetcher, &x, err);
   if (r == 0) r = feed(&x, err);
   hf_queue_close(x.queue);

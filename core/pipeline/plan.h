@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Every pack is fetched by HF_FETCHERS threads, and checked, decrypted and decompressed once by HF_READERS, and each wanted chunk's id is computed anew before a byte of it is handed on. The plan itself is kept in a
- * temporary SQLite database that spills to disk. Memory: HF_FETCHED packs as stored, so that the next are on their way while some are worked on, and per reader one decrypted and raw (HF_PACK_READ_MAX at the very worst,
+ * temporary SQLite database that spills to disk. Memory: HF_FETCHED packs as stored, so that the next are on their way while some are worked on, and per reader one decrypted and one raw (HF_PACK_READ_MAX at the very worst,
  * HF_PACK_MAX in practice, each).
  */
 #ifndef HF_PLAN_H
@@ -39,7 +39,7 @@ int hf_plan_packs(struct hf_plan *p, int (*fn)(void *ctx, const struct hf_state_
 struct hf_plan_run {
   struct hf_gpg *gpg;              /* holds (or reaches through its agent) a recipient's private key */
   const struct hf_audience *audience; /* whose ids these are */
-  /* Fetch a pack's bytes into out; called from several threads. */
+  /* Append a pack's bytes, which have the digest want, to out; called from several threads. */
   int (*fetch)(void *ctx, const char *key, const struct hf_digest *want, size_t max, struct hf_buf *out, struct hf_error *err);
   void *fetch_ctx;
   /* The bytes of one piece; called from several threads. A negative status ends the run. */

@@ -65,8 +65,9 @@ struct hf_blob {
 void hf_blob_free(struct hf_blob *b);
 /* Encrypt the whole of memfd in (read from offset 0, size in_n) to recipients (fingerprints). hide: no key ids in the message. */
 int hf_gpg_encrypt(struct hf_gpg *g, const struct hf_list *recipients, bool hide, int in, size_t in_n, struct hf_blob *out, struct hf_error *err);
-/* Decrypt p. max bounds the plain text (HOLDFAST_E_CORRUPT beyond). Errors as in hf_gpg_unseal; no signature is asked for. */
-int hf_gpg_decrypt(struct hf_gpg *g, const void *p, size_t n, size_t max, struct hf_blob *out, struct hf_error *err);
+/* Decrypt message into plain, which is replaced and empty on failure; both are in memory files (hf_buf_in_memory_file), and message is to be cleared
+ * afterwards. max bounds the plain text (HOLDFAST_E_CORRUPT beyond). Errors as in hf_gpg_unseal; no signature is asked for. */
+int hf_gpg_decrypt(struct hf_gpg *g, struct hf_buf *message, size_t max, struct hf_buf *plain, struct hf_error *err);
 
 /* Is this an OpenPGP message of the one shape we write? (crypto_packets.c; a pure parser of outside bytes, RFC 4880 section 4) */
 int hf_openpgp_check_shape(const void *p, size_t n, struct hf_error *err);

@@ -65,21 +65,20 @@ int hf_gpg_encrypt(struct hf_gpg *g, const struct hf_list *recipients, bool hide
   return 0;
 }
 
-int hf_gpg_decrypt(struct hf_gpg *g, const void *p, size_t n, size_t max, struct hf_blob *out, struct hf_error *err) {
+int hf_gpg_decrypt(struct hf_gpg *g, struct hf_buf *message, size_t max, struct hf_buf *plain, struct hf_error *err) {
   static const char *const options[] = {"--decrypt"};
   struct hf_gpg_said said = {0};
-  struct hf_blob b = {.fd = -1};
-  int r = hf_openpgp_check_shape(p, n, err);
+  int in = -1, out = -1;
+  int r = hf_openpgp_check_shape(message->data, message->len, err);
+  if (r == 0) r = in = hf_buf_to_read(message, err);
+  if (r >= 0) r = out = hf_buf_to_write(plain, err);
   if (r < 0) return r;
   hf_gpg_uses_agent(g);
-  r = hf_gpg_read(g, g->home, options, HF_NELEM(options), p, n, max, &said, &b, err);
+  r = hf_gpg_read_file(g, g->home, options, HF_NELEM(options), in, out, max, &said, err);
+  if (r == 0) r = hf_buf_written(plain, err);
   if (r == 0) r = hf_gpg_judge_decryption(&said, err);
-  if (r == 0) r = hf_gpg_judge_reading(&said, &b, max, err);
+  if (r == 0) r = hf_gpg_judge_reading(&said, plain->len, max, err);
   hf_gpg_said_free(&said);
-  if (r < 0) {
-    hf_blob_free(&b);
-    return r;
-  }
-  *out = b;
-  return 0;
+  if (r < 0) hf_buf_clear(plain);
+  return r;
 }

@@ -60,8 +60,11 @@ int hf_gpg_judge_decryption(const struct hf_gpg_said *s, struct hf_error *err);
  * On success *out is to be freed. */
 int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, const void *p, size_t n,
                 size_t max, struct hf_gpg_said *said, struct hf_blob *out, struct hf_error *err);
-/* After the judgements that know more: did it end well, within max bytes? */
-int hf_gpg_judge_reading(const struct hf_gpg_said *s, const struct hf_blob *b, size_t max, struct hf_error *err);
+/* The same from one memory file to another, each at its start. */
+int hf_gpg_read_file(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, int in, int out, size_t max,
+                     struct hf_gpg_said *said, struct hf_error *err);
+/* After the judgements that know more: did it end well, with its n bytes within max? */
+int hf_gpg_judge_reading(const struct hf_gpg_said *s, size_t n, size_t max, struct hf_error *err);
 
 /* A memory file with these bytes. Returns the descriptor, at offset 0. */
 int hf_gpg_memfd_with(const void *p, size_t n, struct hf_error *err);

@@ -143,7 +143,7 @@ int hf_gpg_unseal(struct hf_gpg *g, const struct hf_list *trusted, const void *p
   size_t limit = two ? max + max / 256 + 65536 : max;
   r = hf_gpg_read(g, g->home, two ? unwrap : decrypt, two ? 2 : 1, p, n, limit, &said, &b, err);
   if (r == 0) r = hf_gpg_judge_decryption(&said, err);
-  if (r == 0 && two) r = hf_gpg_judge_reading(&said, &b, limit, err);
+  if (r == 0 && two) r = hf_gpg_judge_reading(&said, b.size, limit, err);
   if (r == 0 && two) {
     struct hf_blob signed_message = b;
     b = (struct hf_blob){.fd = -1};
@@ -152,7 +152,7 @@ int hf_gpg_unseal(struct hf_gpg *g, const struct hf_list *trusted, const void *p
     hf_blob_free(&signed_message);
   }
   if (r == 0) r = judge_signature(&said, trusted, signer, err);
-  if (r == 0) r = hf_gpg_judge_reading(&said, &b, max, err);
+  if (r == 0) r = hf_gpg_judge_reading(&said, b.size, max, err);
   if (r == 0) hf_buf_add(out, b.data, b.size);
   hf_gpg_said_free(&said);
   hf_blob_free(&b);

@@ -157,21 +157,27 @@ int hf_blob_map(int fd, struct hf_blob *out, struct hf_error *err) {
   return 0;
 }
 
-int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, const void *p, size_t n,
-                size_t max, struct hf_gpg_said *said, struct hf_blob *out, struct hf_error *err) {
+int hf_gpg_read_file(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, int in, int out, size_t max,
+                     struct hf_gpg_said *said, struct hf_error *err) {
   struct hf_list args = HF_LIST_INIT;
   char limit[32];
-  HF_CLEANUP(hf_closep) int in = hf_gpg_memfd_with(p, n, err);
-  if (in < 0) return in;
-  int fd = hf_memfd("gpg-out", err);
-  if (fd < 0) return fd;
   snprintf(limit, sizeof limit, "%zu", max + 1); /* one more, so that too much shows */
   hf_list_add(&args, "--no-auto-key-retrieve");
   hf_list_add(&args, "--max-output");
   hf_list_add(&args, limit);
   for (size_t i = 0; i < n_options; i++) hf_list_add(&args, options[i]);
-  int r = hf_gpg_run(g, home, &args, in, fd, said, err);
+  int r = hf_gpg_run(g, home, &args, in, out, said, err);
   hf_list_free(&args);
+  return r;
+}
+
+int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, const void *p, size_t n,
+                size_t max, struct hf_gpg_said *said, struct hf_blob *out, struct hf_error *err) {
+  HF_CLEANUP(hf_closep) int in = hf_gpg_memfd_with(p, n, err);
+  if (in < 0) return in;
+  int fd = hf_memfd("gpg-out", err);
+  if (fd < 0) return fd;
+  int r = hf_gpg_read_file(g, home, options, n_options, in, fd, max, said, err);
   if (r < 0) {
     close(fd);
     return r;
@@ -179,8 +185,8 @@ int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, 
   return hf_blob_map(fd, out, err);
 }
 
-int hf_gpg_judge_reading(const struct hf_gpg_said *s, const struct hf_blob *b, size_t max, struct hf_error *err) {
-  if (b->size > max || (s->text.data && strstr(s->text.data, "--max-output")))
+int hf_gpg_judge_reading(const struct hf_gpg_said *s, size_t n, size_t max, struct hf_error *err) {
+  if (n > max || (s->text.data && strstr(s->text.data, "--max-output")))
     return hf_fail(err, HOLDFAST_E_CORRUPT, "it decrypts to more than the %zu bytes there should be", max);
   if (s->exit_code == 0 || keys_were_tried(s)) return 0;
   HF_CLEANUP(hf_freep) char *words = hf_gpg_last_words(s);

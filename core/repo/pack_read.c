@@ -6,20 +6,14 @@
 #include "base/text.h"
 #include "repo/pack_internal.h"
 
-int hf_pack_unseal(struct hf_gpg *g, const void *p, size_t n, const struct hf_digest *digest, uint64_t raw_size,
-                   struct hf_buf *raw, struct hf_error *err) {
-  struct hf_digest d;
-  struct hf_blob z = {.fd = -1};
+int hf_pack_unseal(struct hf_gpg *g, struct hf_buf *stored, uint64_t raw_size, struct hf_buf *plain, struct hf_buf *raw, struct hf_error *err) {
   hf_buf_clear(raw);
   if (raw_size > HF_PACK_READ_MAX)
     return hf_fail(err, HOLDFAST_E_CORRUPT, "a pack of %llu bytes is larger than any pack may be", (unsigned long long)raw_size);
-  hf_sha256(p, n, &d); /* before gpg sees a byte of it: gpg gives out plain text before it knows of tampering */
-  if (!hf_digest_eq(&d, digest)) return hf_fail(err, HOLDFAST_E_CORRUPT, "the pack's bytes are not what its name says");
   size_t bound = ZSTD_compressBound((size_t)raw_size);
-  int r = hf_gpg_decrypt(g, p, n, bound + bound / 8 + 4096, &z, err); /* an eighth: padding */
+  int r = hf_gpg_decrypt(g, stored, bound + bound / 8 + 4096, plain, err); /* an eighth: padding */
   if (r < 0) return r;
-  r = hf_zstd_decompress(z.data, z.size, (size_t)raw_size, raw, err);
-  hf_blob_free(&z);
+  r = hf_zstd_decompress(plain->data, plain->len, (size_t)raw_size, raw, err);
   if (r == 0 && raw->len != raw_size)
     r = hf_fail(err, HOLDFAST_E_CORRUPT, "the pack holds %zu bytes where the index says %llu", raw->len, (unsigned long long)raw_size);
   if (r < 0) hf_buf_clear(raw);

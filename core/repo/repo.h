@@ -70,8 +70,10 @@ void hf_sealed_free(struct hf_sealed *s);
  * at most an eighth more), encrypt, digest. The writer's raw bytes are released as early as possible, also on failure; its chunk list stays. Heavy; meant for worker threads. */
 int hf_pack_seal(struct hf_pack_writer *w, struct hf_gpg *g, const struct hf_list *recipients, bool hide, int level, bool padding, struct hf_sealed *out,
                  struct hf_error *err);
-/* The way back: check the digest, decrypt, decompress. *raw (caller frees with hf_buf_free) is the tar. raw_size from the index bounds it. */
-int hf_pack_unseal(struct hf_gpg *g, const void *p, size_t n, const struct hf_digest *digest, uint64_t raw_size, struct hf_buf *raw, struct hf_error *err);
+/* The way back: decrypt, decompress. stored must have the digest that its name says: gpg gives out plain text before it knows of tampering. stored and
+ * plain are in memory files; plain is what gpg writes, of no use to the caller, who keeps it for the next pack. *raw (caller frees with hf_buf_free) is the
+ * tar. raw_size from the index bounds it. */
+int hf_pack_unseal(struct hf_gpg *g, struct hf_buf *stored, uint64_t raw_size, struct hf_buf *plain, struct hf_buf *raw, struct hf_error *err);
 /* A chunk inside a raw tar: bounds, member name and (when hmac is given) its id are checked. Returns a pointer into raw. */
 int hf_pack_chunk(const struct hf_buf *raw, const struct hf_chunk_ref *ref, struct hf_hmac *hmac, const void **data, struct hf_error *err);
 

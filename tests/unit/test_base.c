@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/digest.h"
 #include "unit.h"
 
 static void fail_fills(void **state) {
@@ -202,12 +203,54 @@ static void log_lines(void **state) {
   assert_int_equal(afters, 4);
 }
 
+/* Bytes that another process reads and writes without a copy. */
+static void memory_file(void **state) {
+  struct hf_error e = {0};
+  struct hf_buf b = HF_BUF_INIT;
+  HF_CLEANUP(hf_freep) char *big = hf_alloc(3000000), *got = hf_alloc(3000001);
+  (void)state;
+  hf_random(big, 3000000);
+  assert_int_equal(hf_buf_in_memory_file(&b, "test", &e), 0);
+  for (int round = 0; round < 3; round++) {
+    size_t n = round == 1 ? 4096 : 3000000; /* a whole page; then longer again */
+    hf_buf_clear(&b);
+    hf_buf_add(&b, big, n / 2);
+    hf_buf_add(&b, big + n / 2, n - n / 2);
+    int fd = hf_buf_to_read(&b, &e);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, got, 3000001), n);
+    assert_memory_equal(got, big, n);
+    assert_memory_equal(b.data, big, n);
+  }
+  for (int round = 0; round < 4; round++) {
+    size_t n = round == 0 ? 3000000 : round == 1 ? 8192 : round == 2 ? 0 : 2999999;
+    int fd = hf_buf_to_write(&b, &e);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, big, n), n);
+    assert_int_equal(hf_buf_written(&b, &e), 0);
+    assert_int_equal(b.len, n);
+    assert_memory_equal(b.data, big, n);
+    assert_int_equal(b.data[n], 0);
+  }
+  hf_buf_add(&b, "x", 1);
+  assert_int_equal(b.len, 3000000);
+  assert_memory_equal(b.data, big, 2999999);
+  hf_buf_free(&b);
+  /* Written to before it was ever used. */
+  assert_int_equal(hf_buf_in_memory_file(&b, "test", &e), 0);
+  assert_int_equal(write(hf_buf_to_write(&b, &e), big, 3000000), 3000000);
+  assert_int_equal(hf_buf_written(&b, &e), 0);
+  assert_int_equal(b.len, 3000000);
+  assert_memory_equal(b.data, big, 3000000);
+  hf_buf_free(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fail_fills),      cmocka_unit_test(fail_is_one_line), cmocka_unit_test(fail_errno_text),
       cmocka_unit_test(prefix_adds),     cmocka_unit_test(status_of_errno),  cmocka_unit_test(status_names),
       cmocka_unit_test(buffers),         cmocka_unit_test(lists),            cmocka_unit_test(memory),
-      cmocka_unit_test(cleanup_keeps_errno), cmocka_unit_test(log_lines),
+      cmocka_unit_test(cleanup_keeps_errno), cmocka_unit_test(log_lines), cmocka_unit_test(memory_file),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
