@@ -106,8 +106,8 @@ before=$(logins)
 hf verify --read --decrypt
 exits 0 "verify"
 is "$(($(logins) - before))" 1 "one login for all objects"
-ok "the three hold the same objects: ssh" diff -r -x .holdfast-target -x repository.ini "$R/disk" "$S/vault/deep/web"
-ok "the three hold the same objects: daemon" diff -r -x .holdfast-target -x repository.ini -x locks "$R/disk" "$D/main/web"
+ok "the three hold the same objects: ssh" diff -r -x ".holdfast-*" -x repository.ini "$R/disk" "$S/vault/deep/web"
+ok "the three hold the same objects: daemon" diff -r -x ".holdfast-*" -x repository.ini -x locks "$R/disk" "$D/main/web"
 echo more >>"$tree/sub/1"
 mv "$D/main/web" "$D/main/away"
 hf backup
