@@ -108,6 +108,9 @@ warm() {
   find "$@" -printf '%s%C@' >/dev/null
 }
 
+# Have the files below a folder out of the page cache.
+forget() { [ ! -d "$1" ] || "$work/mkset" forget "$1"; }
+
 # A file in the middle of a set, relative to it, with a name that means itself in every tool's patterns.
 one_file_of() {
   find "$1" -type f -size +0 -printf '%P\n' | grep -x '[A-Za-z0-9_./-]*' | LC_ALL=C sort >"$work/names"
@@ -209,13 +212,19 @@ restored_at() {
 
 # perform TOOL JOB SET [-m]: run one job, all other things equal; the result is in the variables wall, user, system and peak.
 perform() {
-  local set=$work/set/$3 repo=$work/repo/$1 out=$outs/$1 rc=0
+  local set=$work/set/$3 repo=$work/repo/$1 out=$outs/$1 rc=0 other
   local command=()
   command_of "$1" "$2" "$3"
   rm -rf "$out"
   mkdir -p "$out"
+  # In memory is what the job reads, and not what other jobs read: with all of it taken, making room costs whoever writes most.
+  sync
+  for other in "$work/repo"/*; do [ "$other" = "$repo" ] || forget "$other"; done
   case $2 in
-    restore | one | check | decrypt) warm "$repo" ;;
+    restore | one | check | decrypt)
+      forget "$work/set"
+      warm "$repo"
+      ;;
     *) warm "$set" ;;
   esac
   # An agent that an earlier job left is another's memory, and a start that only some would have to wait for.

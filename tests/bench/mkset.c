@@ -3,6 +3,7 @@
  *   mkset small FOLDER FILES FOLDERS    files of 4 KiB on average (exponential) in folders of two levels
  *   mkset large FOLDER MIB              files of 4 to 64 MiB, MIB together, half of them incompressible
  *   mkset change FOLDER PERCENT SEED    change a part of some of the files there, spread at random; prints how many
+ *   mkset forget FOLDER                 have the files there out of the page cache
  *
  * Of the small files a quarter is incompressible, as pictures and archives are; the others are prose, settings and logs.
  * SPDX-License-Identifier: Apache-2.0
@@ -220,7 +221,26 @@ static void change(char *top, double percent, uint64_t seed) {
   free(files);
 }
 
+/* What has not been written yet stays: sync before. */
+static void forget(const char *folder) {
+  char *const paths[] = {(char *)(uintptr_t)folder, NULL};
+  FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+  if (!walk) die(folder);
+  for (FTSENT *e; (e = fts_read(walk));) {
+    if (e->fts_info != FTS_F) continue;
+    int fd = open(e->fts_accpath, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) continue;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+  }
+  fts_close(walk);
+}
+
 int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "forget") == 0) {
+    forget(argv[2]);
+    return 0;
+  }
   make_words();
   if (argc == 5 && strcmp(argv[1], "small") == 0 && atoll(argv[4]) > 0) {
     make_small(argv[2], (uint64_t)atoll(argv[3]), (uint64_t)atoll(argv[4]));
@@ -229,7 +249,7 @@ int main(int argc, char **argv) {
   } else if (argc == 5 && strcmp(argv[1], "change") == 0) {
     change(argv[2], atof(argv[3]), (uint64_t)atoll(argv[4]));
   } else {
-    fprintf(stderr, "usage: mkset small FOLDER FILES FOLDERS | large FOLDER MIB | change FOLDER PERCENT SEED\n");
+    fprintf(stderr, "usage: mkset small FOLDER FILES FOLDERS | large FOLDER MIB | change FOLDER PERCENT SEED | forget FOLDER\n");
     return 2;
   }
   return 0;
