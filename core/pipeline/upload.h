@@ -13,7 +13,7 @@
 #include "repo/repo.h"
 
 #define HF_UPLOADS_MAX 4              /* threads of one target */
-#define HF_UPLOAD_BYTES (52 * HF_MIB) /* two packs, however little they compress: more would hide more latency, and take more memory */
+#define HF_UPLOAD_BYTES (42 * HF_MIB) /* two packs of HF_PACK_TARGET, however little they compress: more would hide more latency, and take more memory */
 #define HF_UPLOAD_OBJECTS 32
 
 /* One object. The caller's until hf_upload_put takes it, and again from `through` on. */
