@@ -29,9 +29,12 @@ void hf_buf_reserve(struct hf_buf *b, size_t more) {
   if (want <= b->cap) return;
   size_t cap = b->cap ? b->cap : b->file ? FILE_CAP_LEAST : 64;
   while (cap < want) cap *= 2;
-  if (b->file) set_file_cap(b, cap);
-  else b->data = hf_realloc(b->data, cap);
-  b->cap = cap;
+  if (b->file) {
+    set_file_cap(b, cap);
+  } else {
+    b->data = hf_realloc(b->data, cap);
+    b->cap = cap;
+  }
   b->data[b->len] = 0;
 }
 

@@ -270,10 +270,7 @@ static int locked_backup(struct run *r, struct hf_error *err) {
   struct hf_digest object;
   int t = hf_session_chain(s, err);
   if (t < 0) return t;
-  for (size_t i = 0; i < s->n_issues; i++) {
-    HF_CLEANUP(hf_freep) char *text = hf_issue_text(&s->issues[i]);
-    hf_log(HF_LOG_WARNING, "%s", text);
-  }
+  hf_session_warn(s);
   if (!r->o->dry) {
     t = hf_update_keys(s, &object, err);
     if (t < 0) return t;

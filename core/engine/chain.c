@@ -19,6 +19,13 @@ void hf_session_issue(struct hf_session *s, const char *target, bool tamper, con
 
 char *hf_issue_text(const struct hf_issue *is) { return is->target ? hf_asprintf("target %s: %s", is->target, is->text) : hf_strdup(is->text); }
 
+void hf_session_warn(const struct hf_session *s) {
+  for (size_t i = 0; i < s->n_issues; i++) {
+    HF_CLEANUP(hf_freep) char *text = hf_issue_text(&s->issues[i]);
+    hf_log(HF_LOG_WARNING, "%s", text);
+  }
+}
+
 #define AHEAD_MAX 100000 /* records that may be missing before one that is looked at */
 
 /* One record name found at one target. */

@@ -200,7 +200,7 @@ int hf_compact_choose(struct hf_compacting *w, struct hf_error *err) {
   return r;
 }
 
-int hf_compact_takers(struct hf_compacting *w, bool (*is_one)(const struct hf_compacting *, const struct hf_compact_pack *), struct hf_target **v, size_t *n, struct hf_error *err) {
+int hf_compact_takers(struct hf_compacting *w, struct hf_target **v, size_t *n, struct hf_error *err) {
   const struct hf_manifest *m = w->s->manifest;
   *n = 0;
   for (size_t i = 0; i < m->n_targets; i++) {
@@ -210,7 +210,7 @@ int hf_compact_takers(struct hf_compacting *w, bool (*is_one)(const struct hf_co
     if (t < 0) continue;
     int r = needs_of(w, m->targets[i].name, &needs, err);
     if (r < 0) return r;
-    for (size_t k = 0; k < w->n_packs && !any; k++) any = is_one(w, &w->packs[k]) && hf_needs_pack(&needs, w->packs[k].row);
+    for (size_t k = 0; k < w->n_packs && !any; k++) any = hf_compact_is_at_work(w, &w->packs[k]) && hf_needs_pack(&needs, w->packs[k].row);
     hf_needs_free(&needs);
     if (any) v[(*n)++] = w->s->targets[t];
   }

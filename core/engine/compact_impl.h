@@ -78,8 +78,10 @@ int hf_compact_choose(struct hf_compacting *w, struct hf_error *err);
 /* What a target has to hold that cannot be given others now stays as it is. So does what one held that is not in the manifest any more, and may be again
  * one day. */
 int hf_compact_leave_for_others(struct hf_compacting *w, struct hf_error *err);
-/* The targets that have to hold any pack for which is_one says yes: n of them to v, which has room for all. */
-int hf_compact_takers(struct hf_compacting *w, bool (*is_one)(const struct hf_compacting *, const struct hf_compact_pack *), struct hf_target **v, size_t *n, struct hf_error *err);
+/* Is it to be repacked, and of w->source? */
+static inline bool hf_compact_is_at_work(const struct hf_compacting *w, const struct hf_compact_pack *p) { return p->take && strcmp(p->source, w->source) == 0; }
+/* The targets that have to hold any of what is at work: n of them to v, which has room for all. */
+int hf_compact_takers(struct hf_compacting *w, struct hf_target **v, size_t *n, struct hf_error *err);
 
 /* ---- compact_repack.c: what is taken, one source after the other ---- */
 

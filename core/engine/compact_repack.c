@@ -5,15 +5,13 @@
 #include "engine/compact_impl.h"
 #include "engine/compacted.h"
 
-static bool is_at_work(const struct hf_compacting *w, const struct hf_compact_pack *p) { return p->take && strcmp(p->source, w->source) == 0; }
-
 static void want(struct hf_compacting *w, struct hf_compact_pack *p, const struct hf_chunk_ref *c) {
   struct hf_piece piece = {.slice = {.id = c->id, .chunk_len = c->length, .length = c->length}, .kind = (int)p->kind};
-  if (is_at_work(w, p) && hf_compact_is_needed(w, &c->id)) hf_plan_add(w->plan, &piece, &w->e);
+  if (hf_compact_is_at_work(w, p) && hf_compact_is_needed(w, &c->id)) hf_plan_add(w->plan, &piece, &w->e);
 }
 
 static void find_lost(struct hf_compacting *w, struct hf_compact_pack *p, const struct hf_chunk_ref *c) {
-  if (is_at_work(w, p) && hf_plan_is_lost(w->plan, &c->id)) p->lost = true;
+  if (hf_compact_is_at_work(w, p) && hf_plan_is_lost(w->plan, &c->id)) p->lost = true;
 }
 
 static int take_piece(void *ctx, const struct hf_piece *piece, const void *p, struct hf_error *err) {
@@ -70,7 +68,7 @@ static struct hf_record_index *replaced(struct hf_compacting *w, size_t *n) {
     HF_CLEANUP(hf_freep) unsigned char *bits = hf_alloc(max / 8 + 1);
     for (size_t k = i; k < to; k++) {
       const struct hf_compact_pack *p = &w->packs[k];
-      if (!is_at_work(w, p) || p->lost) continue;
+      if (!hf_compact_is_at_work(w, p) || p->lost) continue;
       bits[p->ordinal / 8] |= (unsigned char)(1u << (p->ordinal % 8));
       any = true;
     }
@@ -110,7 +108,7 @@ static int count_new(void *ctx, const struct hf_state_pack *p, struct hf_error *
 static void count_old(struct hf_compacting *w) {
   for (size_t i = 0; i < w->n_packs; i++) {
     const struct hf_compact_pack *p = &w->packs[i];
-    if (!is_at_work(w, p)) continue;
+    if (!hf_compact_is_at_work(w, p)) continue;
     if (p->lost) {
       w->out->damaged++;
       continue;
@@ -145,7 +143,7 @@ static int repack(struct hf_compacting *w, struct hf_error *err) {
   uint64_t lost = 0;
   struct hf_target **v = hf_allocn(s->n_targets, sizeof *v);
   int r = hf_session_all_recipients(s, &all, err);
-  if (r == 0) r = hf_compact_takers(w, is_at_work, v, &n, err);
+  if (r == 0) r = hf_compact_takers(w, v, &n, err);
   /* Once more: a target may have dropped out since, by what was done for the source before. */
   if (r == 0) r = hf_compact_leave_for_others(w, err);
   if (r == 0) r = hf_state_open_temporary(&w->state, err);

@@ -410,11 +410,17 @@ static int refuse_tampering(const struct hf_session *s, struct hf_error *err) {
   return 0;
 }
 
+/* What prune puts, locks and a record, comes before what makes room. New packs do not. */
+static void set_frees(struct hf_session *s, bool on) {
+  for (size_t i = 0; i < s->n_targets; i++) hf_target_set_frees(s->targets[i], on);
+}
+
 /* Once retention is done: so nothing is repacked that goes anyway. What is replaced is deleted as what is pruned is. */
 static int compact(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   struct hf_compact_result *out = &x->out->compact;
   const struct hf_compact_options o = {.dry = x->o->dry, .percent = x->o->compact, .progress = x->o->repacked, .ctx = x->o->ctx};
+  set_frees(s, false);
   int r = hf_compact(s, &x->live, &o, out, err);
   if (out->damaged || out->locked.n) x->out->partial = true;
   if (x->o->dry || (r == 0 && !out->record && !out->damaged)) return r;
@@ -427,18 +433,10 @@ static int compact(struct run *x, struct hf_error *err) {
   return sweep_all(x, err);
 }
 
-/* Are lock and record put where there is hardly any room? What compaction stores is not. */
-static void set_frees(struct hf_session *s, bool on) {
-  for (size_t i = 0; i < s->n_targets; i++) hf_target_set_frees(s->targets[i], on);
-}
-
 static int locked(struct run *x, struct hf_error *err) {
   struct hf_session *s = x->s;
   int r = hf_session_chain(s, err);
-  for (size_t i = 0; r == 0 && i < s->n_issues; i++) {
-    HF_CLEANUP(hf_freep) char *text = hf_issue_text(&s->issues[i]);
-    hf_log(HF_LOG_WARNING, "%s", text);
-  }
+  if (r == 0) hf_session_warn(s);
   if (r == 0) r = refuse_tampering(s, err);
   if (r == 0 && s->twin)
     r = hf_fail(err, HOLDFAST_E_CONFIG, "target %s is the same place as another target of the manifest: what one of them lets go of would be deleted for both, so nothing is pruned", s->twin);
@@ -449,7 +447,6 @@ static int locked(struct run *x, struct hf_error *err) {
   if (r == 0) r = wait_all(x, err);
   if (r == 0) r = write_record(x, err);
   if (r == 0 && !x->o->dry) r = hf_settle(s, &x->live, err);
-  set_frees(s, false);
   if (r == 0) r = sweep_all(x, err);
   return r == 0 && x->o->compact ? compact(x, err) : r;
 }

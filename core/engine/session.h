@@ -108,6 +108,8 @@ int hf_session_thaw(struct hf_session *s, struct hf_list *keys, struct hf_error 
 int hf_session_chain(struct hf_session *s, struct hf_error *err);
 /* "target NAME: " and the text, or the text; caller frees. */
 char *hf_issue_text(const struct hf_issue *is);
+/* Log all issues as warnings. */
+void hf_session_warn(const struct hf_session *s);
 void hf_session_issue(struct hf_session *s, const char *target, bool tamper, const char *fmt, ...) HF_PRINTF(4, 5);
 /* Remember that the target holds the chain up to seq: should it have less one day, somebody took it away. Takes effect with the next commit. */
 int hf_session_remember_head(struct hf_session *s, const char *target, uint64_t seq, struct hf_error *err);

@@ -5,6 +5,7 @@
  */
 #include "engine/status_impl.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -83,12 +84,12 @@ static int place_of(const struct hf_session *s, const char *name) {
   return -1;
 }
 
-/* Whose state is it, and is there one? Without it a target's chain can still be read, if what is missing at its end would not be missed. */
+/* Whose state is it, and is there one? Without it a target's chain can still be read, but nobody would miss what was taken away at its end. */
 static void look_at_state(struct hf_looking *l) {
   const char *dir = l->s->manifest->state;
   if (!hf_state_is_temporary(l->s->state)) return;
-  bool there = access(dir, F_OK) == 0;
-  if (l->out->chain && there) return;
+  bool there = access(dir, F_OK) == 0, gone = !there && errno == ENOENT;
+  if (l->out->chain && !gone) return;
   if (l->out->chain)
     hf_status_find(l, "state", "", HF_EVENT_FAILURE, HF_STAND_WARNING, "%s is not there: this host cannot back up, nor tell whether newer records were taken away. If it is lost, run holdfast init --adopt", dir);
   else if (there)

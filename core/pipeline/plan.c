@@ -243,8 +243,8 @@ static void *reader(void *arg) {
   struct runner *x = arg;
   struct bench b = {.hmac = hf_hmac_new(x->run->audience->id_key, sizeof x->run->audience->id_key), .plain = HF_BUF_INIT, .raw = HF_BUF_INIT};
   struct job *j;
-  struct hf_error none = {0};
-  if (hf_buf_in_memory_file(&b.plain, "gpg-out", &none) < 0) set_failed(x, &none);
+  struct hf_error why = {0};
+  if (hf_buf_in_memory_file(&b.plain, "gpg-out", &why) < 0) set_failed(x, &why);
   while ((j = hf_queue_pop(x->fetched))) {
     struct hf_error e = {0};
     if (!stopping(x) && do_pack(x, j, &b, &e) < 0) set_failed(x, &e);

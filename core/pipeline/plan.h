@@ -29,9 +29,9 @@ struct hf_piece {
 struct hf_plan;
 int hf_plan_new(struct hf_state *state, struct hf_plan **out, struct hf_error *err);
 void hf_plan_free(struct hf_plan *p);
-/* Want a stretch. When the catalogue does not know the chunk it counts as lost. */
 /* Of chunks that several packs have, take those packs that in says yes to. Before anything is added. */
 void hf_plan_prefer(struct hf_plan *p, bool (*in)(void *ctx, int64_t pack), void *ctx);
+/* Want a stretch. When the catalogue does not know the chunk it counts as lost. */
 int hf_plan_add(struct hf_plan *p, const struct hf_piece *piece, struct hf_error *err);
 /* Each pack that something is wanted of, once; a negative status of fn ends it. */
 int hf_plan_packs(struct hf_plan *p, int (*fn)(void *ctx, const struct hf_state_pack *pack), void *ctx, struct hf_error *err);

@@ -3,13 +3,9 @@
  * At most the archive and its compressed form, then the compressed and the encrypted form, are in memory at once.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <errno.h>
 #include <pthread.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <zstd.h>
 
-#include "base/io.h"
 #include "repo/pack_internal.h"
 
 /* A pack is some dozen files deep: matches far back pay. 8 MiB is the largest window every decoder is asked to support (RFC 8878, 3.1.1.1.2), and what check_decodes
@@ -25,9 +21,7 @@ struct contexts {
   ZSTD_DCtx *d;
   unsigned char *window; /* decoded bytes on their way to being compared */
   size_t window_n;
-  int fd;           /* memory file for the compressed pack: its pages are used again for the next one */
-  unsigned char *z; /* and its mapping */
-  size_t z_n;
+  struct hf_buf z; /* the compressed pack, in a memory file */
 };
 static pthread_key_t contexts_key;
 static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
@@ -37,27 +31,8 @@ static void contexts_free(void *p) {
   ZSTD_freeCCtx(x->c);
   ZSTD_freeDCtx(x->d);
   free(x->window);
-  if (x->z) munmap(x->z, x->z_n);
-  hf_closep(&x->fd);
+  hf_buf_free(&x->z);
   free(x);
-}
-
-/* The thread's memory file, room bytes long and mapped. */
-static int room_for(struct contexts *x, size_t room, struct hf_error *err) {
-  if (x->fd < 0 && (x->fd = hf_memfd("holdfast-pack", err)) < 0) return x->fd;
-  if (room > x->z_n) {
-    if (x->z) munmap(x->z, x->z_n);
-    x->z = NULL;
-    x->z_n = 0;
-    if (ftruncate(x->fd, (off_t)room) < 0) return hf_fail_errno(err, errno, "room for a compressed pack");
-    void *z = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
-    if (z == MAP_FAILED) return hf_fail_errno(err, errno, "room for a compressed pack");
-    x->z = z;
-    x->z_n = room;
-  } else if (ftruncate(x->fd, (off_t)x->z_n) < 0) {
-    return hf_fail_errno(err, errno, "room for a compressed pack");
-  }
-  return 0;
 }
 
 static int contexts_failed;
@@ -73,11 +48,14 @@ static struct contexts *contexts_get(struct hf_error *err) {
   struct contexts *x = pthread_getspecific(contexts_key);
   if (x) return x;
   x = hf_alloc(sizeof *x);
-  x->fd = -1;
   x->c = ZSTD_createCCtx();
   x->d = ZSTD_createDCtx();
   x->window_n = ZSTD_DStreamOutSize();
   x->window = hf_alloc(x->window_n);
+  if (hf_buf_in_memory_file(&x->z, "holdfast-pack", err) < 0) {
+    contexts_free(x);
+    return NULL;
+  }
   if (!x->c || !x->d || pthread_setspecific(contexts_key, x) != 0) {
     contexts_free(x);
     hf_fail(err, HOLDFAST_E_FAILED, "zstd: out of memory");
@@ -101,7 +79,7 @@ static size_t padding_for(size_t n) {
   return (size_t)(to - n);
 }
 
-static void put_padding(unsigned char *p, size_t n) {
+static void put_padding(void *p, size_t n) {
   const uint32_t size = (uint32_t)(n - 8);
   const unsigned char head[8] = {0x50, 0x2a, 0x4d, 0x18, size & 255, size >> 8 & 255, size >> 16 & 255, size >> 24 & 255};
   memset(p, 0, n); /* the encryption hides what it is */
@@ -109,8 +87,8 @@ static void put_padding(unsigned char *p, size_t n) {
 }
 
 /* Is it what it was? A corrupt compressor (bad memory, bad build) must not cost a backup. */
-static int check_decodes(struct contexts *x, const unsigned char *z, size_t zn, const unsigned char *raw, size_t n, struct hf_error *err) {
-  ZSTD_inBuffer in = {z, zn, 0};
+static int check_decodes(struct contexts *x, const unsigned char *raw, size_t n, struct hf_error *err) {
+  ZSTD_inBuffer in = {x->z.data, x->z.len, 0};
   size_t at = 0, r = 1;
   ZSTD_DCtx_reset(x->d, ZSTD_reset_session_only);
   while (r != 0) {
@@ -133,25 +111,22 @@ static int compress(struct hf_pack_writer *w, int level, bool padding, size_t ra
   struct contexts *x = contexts_get(err);
   if (!x) return err ? err->code : HOLDFAST_E_FAILED;
   size_t bound = ZSTD_compressBound(raw_n);
-  int r = room_for(x, bound + bound / 8 + 64, err);
-  if (r < 0) return r;
+  hf_buf_clear(&x->z);
+  hf_buf_reserve(&x->z, bound + bound / 8 + 64);
   ZSTD_CCtx_reset(x->c, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(x->c, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(x->c, ZSTD_c_checksumFlag, 1);
   ZSTD_CCtx_setParameter(x->c, ZSTD_c_windowLog, WINDOW_LOG);
   if (level <= FAST_LEVEL) ZSTD_CCtx_setParameter(x->c, ZSTD_c_hashLog, FAST_HASH_LOG);
-  size_t n = ZSTD_compress2(x->c, x->z, bound, w->raw, raw_n);
-  r = ZSTD_isError(n) ? hf_fail(err, HOLDFAST_E_FAILED, "zstd: %s", ZSTD_getErrorName(n)) : check_decodes(x, x->z, n, w->raw, raw_n, err);
+  size_t n = ZSTD_compress2(x->c, x->z.data, bound, w->raw, raw_n);
+  x->z.len = ZSTD_isError(n) ? 0 : n;
+  int r = ZSTD_isError(n) ? hf_fail(err, HOLDFAST_E_FAILED, "zstd: %s", ZSTD_getErrorName(n)) : check_decodes(x, w->raw, raw_n, err);
   hf_pack_writer_release(w);
   if (r < 0) return r;
-  if (padding) {
-    size_t pad = padding_for(n);
-    if (pad) put_padding(x->z + n, pad);
-    n += pad;
-  }
-  if (ftruncate(x->fd, (off_t)n) < 0) return hf_fail_errno(err, errno, "a compressed pack");
-  *size = n;
-  return x->fd;
+  size_t pad = padding ? padding_for(n) : 0;
+  if (pad) put_padding(x->z.data + n, pad);
+  *size = x->z.len = n + pad;
+  return hf_buf_to_read(&x->z, err);
 }
 
 int hf_pack_seal(struct hf_pack_writer *w, struct hf_gpg *g, const struct hf_list *recipients, bool hide, int level, bool padding,

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "local.h"
@@ -175,11 +174,9 @@ static uint32_t local_parallel(void *handle) {
 
 static int local_space(void *handle, struct holdfast_space *out) {
   struct local *t = handle;
-  struct statvfs vfs;
-  if (TEMP_FAILURE_RETRY(fstatvfs(t->root, &vfs)) != 0) return hf_local_errno(t, errno, "ask for the free space of", NULL);
-  uint64_t avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+  uint64_t avail;
+  if (hf_local_available(t, &avail, &out->total) != 0) return hf_local_errno(t, errno, "ask for the free space of", NULL);
   out->flags = 0;
-  out->total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
   out->free = avail > t->floor ? avail - t->floor : 0;
   return HOLDFAST_OK;
 }

@@ -60,6 +60,8 @@ int hf_local_bad_key(const struct local *t, const char *key);
 int hf_local_parent(struct local *t, const char *key, bool make, const char **leaf);
 /* fsync of a folder; file systems that cannot do that are taken at their word. 0, or -1 with errno. */
 int hf_local_sync_dir(const struct local *t, int fd);
+/* The bytes that may still be written, whatever the floor says, and (unless NULL) of all there are. 0, or -1 with errno. */
+int hf_local_available(const struct local *t, uint64_t *avail, uint64_t *total);
 /* Free the table of known folders. */
 void hf_local_forget(struct local *t);
 

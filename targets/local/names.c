@@ -1,4 +1,4 @@
-/* names.c - keys, folders and error messages of the local target.
+/* names.c - keys, folders, free space and error messages of the local target.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "local.h"
@@ -69,6 +70,14 @@ int hf_local_sync_dir(const struct local *t, int fd) {
   if (!t->durable || TEMP_FAILURE_RETRY(fsync(fd)) == 0) return 0;
   /* Some network and FUSE file systems know no fsync of a folder: their folders are as durable as the server makes them. */
   return errno == EINVAL || errno == ENOTSUP || errno == ENOSYS ? 0 : -1;
+}
+
+int hf_local_available(const struct local *t, uint64_t *avail, uint64_t *total) {
+  struct statvfs vfs;
+  if (TEMP_FAILURE_RETRY(fstatvfs(t->root, &vfs)) != 0) return -1;
+  *avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+  if (total) *total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
+  return 0;
 }
 
 /* ---- the folders known to be durable ----

@@ -2,27 +2,19 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "local.h"
 
-/* Is there room for it, and would the floor be kept? */
-static bool fits(const struct local *t) {
-  struct statvfs vfs;
-  if (TEMP_FAILURE_RETRY(fstatvfs(t->root, &vfs)) != 0) return false;
-  uint64_t avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-  return avail >= LOCAL_RESERVE_SIZE && avail - LOCAL_RESERVE_SIZE >= t->floor;
-}
-
 void hf_local_reserve(struct local *t) {
   char temp[LOCAL_TMP_MAX];
   struct stat st;
-  if (fstatat(t->root, LOCAL_RESERVE, &st, AT_SYMLINK_NOFOLLOW) == 0 || !fits(t)) return;
+  uint64_t avail;
+  if (fstatat(t->root, LOCAL_RESERVE, &st, AT_SYMLINK_NOFOLLOW) == 0 || hf_local_available(t, &avail, NULL) != 0) return;
+  if (avail < LOCAL_RESERVE_SIZE || avail - LOCAL_RESERVE_SIZE < t->floor) return;
   int fd = hf_local_temp(t, temp);
   if (fd < 0) return;
   /* Blocks, not only a size. Another process may have been faster; its file is as good. */

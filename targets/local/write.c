@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "local.h"
@@ -17,11 +16,9 @@ static bool is_bound(const struct local *t, const struct holdfast_object *object
 /* Book size bytes if the floor allows, which does not bind what makes room; release them when the put is over. What other threads have booked counts as
  * used, though part of it has reached the disk already: near the floor a put is rather refused than let through. */
 static int book(struct local *t, const struct holdfast_object *object) {
-  struct statvfs vfs;
-  uint64_t size = object->size;
+  uint64_t size = object->size, avail;
   if (!is_bound(t, object)) return HOLDFAST_OK;
-  if (TEMP_FAILURE_RETRY(fstatvfs(t->root, &vfs)) != 0) return hf_local_errno(t, errno, "ask for the free space of", NULL);
-  uint64_t avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+  if (hf_local_available(t, &avail, NULL) != 0) return hf_local_errno(t, errno, "ask for the free space of", NULL);
   pthread_mutex_lock(&t->lock);
   uint64_t need = t->pending + size;
   bool fits = avail >= t->floor && avail - t->floor >= need;

@@ -12,16 +12,17 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-sets=small,large factor=0.1 dir='' restore_to=''
+sets=small,large scale=0.1 dir='' restore_to=''
 # shellcheck disable=SC2086 # a list of words
 set -- ${BENCH_FLAGS:-} "$@"
 while [ $# -gt 0 ]; do
-  case $1-$# in
-    --sets-1 | --scale-1 | --dir-1 | --restore-to-1) die "$1 needs a value" ;;
-    --sets-*) sets=$2 ;;
-    --scale-*) factor=$2 ;;
-    --dir-*) dir=$2 ;;
-    --restore-to-*) restore_to=$2 ;;
+  option=$1
+  case $1 in
+    --sets | --scale | --dir | --restore-to)
+      [ $# -ge 2 ] || die "$1 needs a value"
+      option=${option#--}
+      declare "${option//-/_}=$2"
+      ;;
     *)
       echo "usage: memory.sh [--sets LIST] [--scale F] [--dir DIR] [--restore-to DIR]" >&2
       exit 2
@@ -30,6 +31,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 IFS=, read -ra sets <<<"$sets"
+factor=$scale
 : "${HOLDFAST:?the program to measure}"
 set_up "$dir" "$restore_to"
 declare -A peaks=()
