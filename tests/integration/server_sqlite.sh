@@ -52,7 +52,7 @@ END
 
 # A program of its own, so that it is a process that can be ended by its number.
 sqlite_writer='
-import os, random, signal, sqlite3, sys
+import os, random, signal, sqlite3, sys, time
 path, number, ready = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 stop = []
 signal.signal(signal.SIGTERM, lambda *a: stop.append(1))
@@ -70,6 +70,7 @@ while not stop:
     db.execute("INSERT INTO log SELECT n, randomblob(200) FROM counter")
     db.execute("UPDATE ballast SET data = randomblob(600) WHERE id = abs(random()) % (SELECT max(id) + 1 FROM ballast)")
     db.execute("COMMIT")
+    time.sleep(0.001)  # or two that write without a pause keep a third out for longer than it waits: SQLite queues nobody
     done += 1
     if done == 5:
         os.close(os.open(ready, os.O_CREAT | os.O_WRONLY))
