@@ -1,22 +1,47 @@
 /* curl.c - libcurl, set up for one message.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <dlfcn.h>
 #include <pthread.h>
 
 #include "notify/internal.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode started;
+struct hf_libcurl hf_libcurl;
 
-static void start(void) { started = curl_global_init(CURL_GLOBAL_DEFAULT); }
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static char *cannot; /* why it cannot be used; NULL: it can */
+
+/* The name that its ABI has had since 2006; a target that speaks HTTP is linked with the same. */
+static void start(void) {
+  static const struct {
+    const char *name;
+    size_t at;
+  } members[] = {
+#define MEMBER(name) {"curl_" #name, offsetof(struct hf_libcurl, name)},
+      HF_LIBCURL(MEMBER)};
+  void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+  for (size_t i = 0; lib && i < HF_NELEM(members); i++) {
+    void *p = dlsym(lib, members[i].name);
+    if (!p) lib = NULL;
+    else memcpy((char *)&hf_libcurl + members[i].at, &p, sizeof p);
+  }
+  if (!lib) {
+    const char *why = dlerror();
+    cannot = hf_strdup(why ? why : "it is not the library that it should be");
+    return;
+  }
+  CURLcode r = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (r != CURLE_OK) cannot = hf_strdup(curl_easy_strerror(r));
+}
 
 int hf_curl_open(struct hf_curl *c, const char *protocols, const char *ca_file, double deadline, struct hf_error *err) {
   double left = deadline - hf_now();
   memset(c, 0, sizeof *c);
   if (left <= 0) return hf_fail(err, HOLDFAST_E_TIMEOUT, "there was no time left");
   pthread_once(&once, start);
-  c->h = started == CURLE_OK ? curl_easy_init() : NULL;
-  if (!c->h) return hf_fail(err, HOLDFAST_E_FAILED, "libcurl cannot be used: %s", curl_easy_strerror(started == CURLE_OK ? CURLE_FAILED_INIT : started));
+  if (cannot) return hf_fail(err, HOLDFAST_E_FAILED, "libcurl cannot be used: %s", cannot);
+  c->h = curl_easy_init();
+  if (!c->h) return hf_fail(err, HOLDFAST_E_FAILED, "libcurl cannot be used: %s", curl_easy_strerror(CURLE_FAILED_INIT));
   CURLcode r = curl_easy_setopt(c->h, CURLOPT_PROTOCOLS_STR, protocols);
   if (r == CURLE_OK) r = curl_easy_setopt(c->h, CURLOPT_ERRORBUFFER, c->text);
   if (r == CURLE_OK) r = curl_easy_setopt(c->h, CURLOPT_NOSIGNAL, 1L);
@@ -33,7 +58,8 @@ int hf_curl_open(struct hf_curl *c, const char *protocols, const char *ca_file, 
 }
 
 void hf_curl_close(struct hf_curl *c) {
-  if (c->h) curl_easy_cleanup(c->h);
+  if (!c->h) return;
+  curl_easy_cleanup(c->h);
   curl_slist_free_all(c->headers);
   curl_slist_free_all(c->recipients);
   c->h = NULL;

@@ -25,6 +25,32 @@ int hf_notice_priority(const struct hf_notice *x);
 extern const char *const hf_notice_fields[];
 
 /* ---- libcurl (curl.c) ---- */
+/* It is loaded when a message goes by it: with the thirty libraries that it brings along, each of which has something to set up, starting it costs more than all the rest of a program,
+ * and a run that finds nothing new starts two. hf_curl_open loads it; nothing of it may be called before. */
+#define HF_LIBCURL(X)                                                                                                                                                            \
+  X(easy_cleanup) X(easy_getinfo) X(easy_init) X(easy_perform) X(easy_setopt) X(easy_strerror) X(global_init)                                                                    \
+  X(mime_addpart) X(mime_data) X(mime_encoder) X(mime_free) X(mime_init) X(mime_type) X(slist_append) X(slist_free_all)
+#define HF_LIBCURL_MEMBER(name) __typeof__(curl_##name) *name;
+struct hf_libcurl { HF_LIBCURL(HF_LIBCURL_MEMBER) };
+extern struct hf_libcurl hf_libcurl;
+#undef curl_easy_getinfo /* macros that check types */
+#undef curl_easy_setopt
+#define curl_easy_cleanup hf_libcurl.easy_cleanup
+#define curl_easy_getinfo hf_libcurl.easy_getinfo
+#define curl_easy_init hf_libcurl.easy_init
+#define curl_easy_perform hf_libcurl.easy_perform
+#define curl_easy_setopt hf_libcurl.easy_setopt
+#define curl_easy_strerror hf_libcurl.easy_strerror
+#define curl_global_init hf_libcurl.global_init
+#define curl_mime_addpart hf_libcurl.mime_addpart
+#define curl_mime_data hf_libcurl.mime_data
+#define curl_mime_encoder hf_libcurl.mime_encoder
+#define curl_mime_free hf_libcurl.mime_free
+#define curl_mime_init hf_libcurl.mime_init
+#define curl_mime_type hf_libcurl.mime_type
+#define curl_slist_append hf_libcurl.slist_append
+#define curl_slist_free_all hf_libcurl.slist_free_all
+
 struct hf_curl {
   CURL *h;
   struct curl_slist *headers, *recipients;

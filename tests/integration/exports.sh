@@ -1,5 +1,5 @@
 #!/bin/sh
-# exports.sh - the program exports none of its functions; a plugin exports its entry function and nothing else.
+# exports.sh - the program exports none of its functions; a plugin exports its entry function and nothing else; what is costly to load is loaded when it is needed.
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 
@@ -11,7 +11,7 @@ exported() {
     grep -Ev '^(__asan|__ubsan|__lsan|__sanitizer|__gcov|__llvm|__start___sancov|__stop___sancov|_init$|_fini$|__bss_start$|_edata$|_end$)' || :
 }
 
-echo 1..3
+echo 1..4
 symbols=$(exported "$HOLDFAST" | grep -E '^(hf_|holdfast_|main$|cmd_)' | tr '\n' ' ')
 if [ -z "$symbols" ]; then
   echo "ok 1 - the program exports nothing of its own"
@@ -38,3 +38,9 @@ for kind in source target; do
     echo "not ok $n - $seen $kind plugins export their entry only:$wrong"
   fi
 done
+
+if readelf -d "$HOLDFAST" | grep -q 'NEEDED.*libcurl'; then
+  echo "not ok 4 - the program is not linked with libcurl, which starts slowly"
+else
+  echo "ok 4 - the program is not linked with libcurl, which starts slowly"
+fi
