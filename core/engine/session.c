@@ -97,7 +97,9 @@ static int open_state(struct hf_session *s, const struct hf_session_how *how, st
     if (flags & HF_SESSION_WRITE) return hf_fail_errno(err, errno, "the host's key folder %s", home);
     return 0;
   }
-  return hf_gpg_open(home, create, &s->host, err);
+  int r = hf_gpg_open(home, create, &s->host, err);
+  if (r == 0 && flags & HF_SESSION_WRITE) hf_gpg_get_ready(s->host);
+  return r;
 }
 
 int hf_session_open(const char *manifest_file, const struct hf_session_how *how, struct hf_session **out, struct hf_error *err) {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -113,33 +114,49 @@ static void percent_decode(char *s) {
   *to = '\0';
 }
 
+/* gpgconf, asked for the place of a home's agent: it answers while gpg is asked other things. */
+struct asked {
+  struct hf_child child;
+  int out; /* a memory file */
+  int r;
+  struct hf_error err;
+};
+
+static void ask_for_socket(const char *home, struct asked *q) {
+  const char *const argv[] = {"gpgconf", "--homedir", home, "--list-dirs", "agent-socket", NULL};
+  *q = (struct asked){.out = -1};
+  q->r = q->out = hf_memfd("gpgconf", &q->err);
+  if (q->r >= 0) q->r = hf_spawn((char *const *)argv, NULL, -1, q->out, -1, -1, &q->child, &q->err);
+}
+
+/* *path gets what it said; "" when it said nothing. */
+static int get_answer(struct asked *q, char *path, size_t room, struct hf_error *err) {
+  int code = 0;
+  ssize_t n = 0;
+  if (q->r == 0) q->r = hf_wait(&q->child, 30, &code, &q->err);
+  if (q->r == 0 && code == 0) n = pread(q->out, path, room - 1, 0);
+  hf_closep(&q->out);
+  path[HF_MAX(n, 0)] = '\0';
+  percent_decode(path);
+  return q->r < 0 ? hf_fail(err, q->r, "gpgconf: %s", q->err.msg) : 0;
+}
+
 /* Where the home's agent listens: too long a path fails later with a message nobody understands. Also: is one there already? */
-static int look_for_agent(struct hf_gpg *g, struct hf_error *err) {
-  const char *const argv[] = {"gpgconf", "--homedir", g->home, "--list-dirs", "agent-socket", NULL};
-  struct hf_buf out = HF_BUF_INIT;
+static int look_for_agent(struct hf_gpg *g, struct asked *q, struct hf_error *err) {
+  char path[PATH_MAX + 1];
   struct sockaddr_un a = {.sun_family = AF_UNIX};
-  int code = 0, r = hf_run((char *const *)argv, NULL, NULL, 0, &out, NULL, 30, &code, err);
-  if (r == 0 && code == 0 && out.len) {
-    percent_decode(out.data);
-    size_t n = strlen(out.data);
-    if (n >= sizeof a.sun_path) {
-      r = hf_fail(err, HOLDFAST_E_CONFIG,
-                  "the path of the GnuPG home %s is too long for its agent's socket (%zu bytes of %zu): use a shorter one",
-                  g->home, n, sizeof a.sun_path - 1);
-    } else {
-      memcpy(a.sun_path, out.data, n + 1);
-      g->agent_socket = hf_strdup(out.data);
-      int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      if (s >= 0) {
-        g->agent_before = connect(s, (struct sockaddr *)&a, sizeof a) == 0;
-        close(s);
-      }
-    }
-  } else if (r < 0) {
-    hf_prefix(err, "gpgconf");
-  }
-  hf_buf_free(&out);
-  return r;
+  int r = get_answer(q, path, sizeof path, err);
+  if (r < 0 || !*path) return r;
+  size_t n = strlen(path);
+  if (n >= sizeof a.sun_path)
+    return hf_fail(err, HOLDFAST_E_CONFIG, "the path of the GnuPG home %s is too long for its agent's socket (%zu bytes of %zu): use a shorter one", g->home, n, sizeof a.sun_path - 1);
+  memcpy(a.sun_path, path, n + 1);
+  g->agent_socket = hf_strdup(path);
+  int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (s < 0) return 0;
+  g->agent_before = connect(s, (struct sockaddr *)&a, sizeof a) == 0;
+  close(s);
+  return 0;
 }
 
 static int prepare_home(const char *home, bool create, struct hf_error *err) {
@@ -166,7 +183,7 @@ static char **with_terminal(void) {
   return env;
 }
 
-int hf_gpg_open(const char *home, bool create, struct hf_gpg **out, struct hf_error *err) {
+static int check_engine(struct hf_error *err) {
   pthread_once(&gpgme_once, gpgme_start);
   gpgme_error_t e = gpgme_engine_check_version(GPGME_PROTOCOL_OpenPGP);
   if (e) return hf_gpg_fail(err, e, "GnuPG (gpg) is needed");
@@ -175,27 +192,27 @@ int hf_gpg_open(const char *home, bool create, struct hf_gpg **out, struct hf_er
     for (; info; info = info->next)
       if (info->protocol == GPGME_PROTOCOL_OpenPGP && info->version && strverscmp(info->version, "2.2") < 0)
         return hf_fail(err, HOLDFAST_E_UNSUPPORTED, "GnuPG 2.2 or later is needed; this is %s", info->version);
+  return 0;
+}
+
+int hf_gpg_open(const char *home, bool create, struct hf_gpg **out, struct hf_error *err) {
+  struct asked q = {.out = -1};
   int r = home ? prepare_home(home, create, err) : 0;
   if (r < 0) return r;
+  if (home) ask_for_socket(home, &q);
   struct hf_gpg *g = hf_alloc(sizeof *g);
   pthread_mutex_init(&g->lock, NULL);
   g->home = hf_strdup(home);
-  if (home)
-    r = look_for_agent(g, err);
-  else
-    g->env = with_terminal();
+  r = check_engine(err);
+  int l = home ? look_for_agent(g, &q, r < 0 ? NULL : err) : 0;
+  if (r == 0) r = l;
+  if (!home) g->env = with_terminal();
   if (r < 0) {
     hf_gpg_close(g);
     return r;
   }
   *out = g;
   return 0;
-}
-
-void hf_gpg_uses_agent(struct hf_gpg *g) {
-  pthread_mutex_lock(&g->lock);
-  g->agent = true;
-  pthread_mutex_unlock(&g->lock);
 }
 
 static void kill_daemons(const char *home) {
@@ -234,8 +251,9 @@ static bool kill_agent(const char *path) {
 
 void hf_gpg_close(struct hf_gpg *g) {
   if (!g) return;
+  hf_gpg_forget_keys(g);
   if (g->idle) gpgme_release(g->idle);
-  if (g->found) gpgme_key_unref(g->found);
+  if (g->agent_start.pid > 0) hf_gpg_uses_agent(g);
   if (g->home && g->agent && !g->agent_before && !(g->agent_socket && kill_agent(g->agent_socket))) kill_daemons(g->home);
   if (g->verify_home) {
     kill_daemons(g->verify_home);

@@ -18,6 +18,8 @@ struct hf_gpg;
 /* home: absolute path (when create: made 0700 if need be and given a gpg.conf), or NULL for the caller's own GnuPG home. Checks that gpg and gpgme are usable, and that the path is short
  * enough for the agent's socket (HOLDFAST_E_CONFIG). */
 int hf_gpg_open(const char *home, bool create, struct hf_gpg **out, struct hf_error *err);
+/* Whoever is about to seal in a home given by path: its agent is started and its keys are listed in the background. What fails there fails again, and is told, where it is needed. */
+void hf_gpg_get_ready(struct hf_gpg *g);
 /* Also stops the gpg-agent of a home that was given by path, so that no process of ours stays behind. NULL is fine. */
 void hf_gpg_close(struct hf_gpg *g);
 void hf_gpg_closep(struct hf_gpg **g);
@@ -46,7 +48,7 @@ bool hf_gpg_has_secret(struct hf_gpg *g, const char *fpr);
 int hf_gpg_trust_keys(struct hf_gpg *g, const void *armored, size_t n, struct hf_list *fprs, struct hf_error *err);
 
 /* ---- metadata: sign and encrypt (crypto_meta.c): sealing by gpgme, unsealing by gpg on memory files ---- */
-/* out gets the message (appended). recipients: fingerprints; the signer's key is one more recipient. */
+/* g: a home given by path. out gets the message (appended). recipients: fingerprints; the signer's key is one more recipient. */
 int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *signer, const void *p, size_t n, struct hf_buf *out,
                 struct hf_error *err);
 /* Decrypt and verify. trusted: fingerprints of acceptable signers (hf_gpg_trust_keys first). Exactly one good signature by

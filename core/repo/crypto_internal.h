@@ -7,6 +7,7 @@
 #include <gpgme.h>
 #include <pthread.h>
 
+#include "base/io.h"
 #include "repo/crypto.h"
 
 struct hf_gpg {
@@ -17,7 +18,12 @@ struct hf_gpg {
   bool agent_before; /* one was running when the handle was opened */
   char *agent_socket; /* of a home given by path */
   gpgme_ctx_t idle;  /* a context of home between two calls: making one costs a gpg process that says its version */
-  gpgme_key_t found; /* what hf_gpg_find found last */
+  bool listed;       /* known is what a home given by path holds (crypto_known.c) */
+  gpgme_key_t *known;
+  size_t n_known;
+  bool is_ahead;     /* a thread lists them */
+  pthread_t ahead;
+  struct hf_child agent_start; /* what starts the agent; pid <= 0: nothing does */
   pthread_mutex_t lock;
 };
 
@@ -33,8 +39,15 @@ void hf_gpgme_data_releasep(gpgme_data_t *d);
 void hf_gpgme_keyp(gpgme_key_t *k);
 /* Fill *err from a gpgme error. */
 int hf_gpg_fail(struct hf_error *err, gpgme_error_t e, const char *fmt, ...) HF_PRINTF(3, 4);
-/* Note that an agent of this home may be running because of us. */
+/* Before what makes gpg ask the agent: note that one of this home may be running because of us, and wait for the one that is being started. */
 void hf_gpg_uses_agent(struct hf_gpg *g);
+/* Public keys of a home given by path which test says yes to, at most room of them, referenced; the home is listed when that has not been done. Returns how many, 0 for the caller's own
+ * home, a negative status. */
+int hf_gpg_known(struct hf_gpg *g, bool (*test)(gpgme_key_t key, const char *what), const char *what, gpgme_key_t *keys, int room, struct hf_error *err);
+/* Such a test: what is a fingerprint. */
+bool hf_gpg_has_fpr(gpgme_key_t key, const char *fpr);
+/* The home's keys have changed, or the handle ends. */
+void hf_gpg_forget_keys(struct hf_gpg *g);
 
 /* What one gpg process said. */
 struct hf_gpg_said {

@@ -30,6 +30,7 @@ int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct h
   if ((e = gpgme_op_createsubkey(l.c, key, "cv25519", 0, 0, GPGME_CREATE_ENCR | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE)))
     return hf_gpg_fail(err, e, "cannot make the host key's encryption subkey");
   memcpy(fpr, name, sizeof name);
+  hf_gpg_forget_keys(g);
   return 0;
 }
 
@@ -66,6 +67,7 @@ int hf_gpg_import_secret(struct hf_gpg *g, const void *p, size_t n, const char *
   hf_gpg_uses_agent(g);
   gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
   if (!e) e = gpgme_op_import(l.c, d);
+  hf_gpg_forget_keys(g);
   if (e) return hf_gpg_fail(err, e, "cannot import the host key");
   gpgme_import_result_t res = gpgme_op_import_result(l.c);
   for (gpgme_import_status_t i = res ? res->imports : NULL; i; i = i->next)
@@ -105,13 +107,9 @@ static int import_into(struct hf_gpg *g, const char *home, const void *p, size_t
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
   int r = refuse_secret(g, home, p, n, err);
   if (r < 0 || (r = hf_gpg_lend(g, home, &l, err)) < 0) return r;
-  /* It may be the one found last, in a newer form. */
-  pthread_mutex_lock(&g->lock);
-  if (g->found) gpgme_key_unref(g->found);
-  g->found = NULL;
-  pthread_mutex_unlock(&g->lock);
   gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
   if (!e) e = gpgme_op_import(l.c, d);
+  hf_gpg_forget_keys(g);
   if (e) return hf_gpg_fail(err, e, "cannot import a public key");
   gpgme_import_result_t res = gpgme_op_import_result(l.c);
   size_t got = 0;
@@ -183,42 +181,45 @@ static bool is_live(gpgme_key_t key, const char *spec) {
   return !key->revoked && !key->expired && !key->disabled && !key->invalid;
 }
 
-int hf_gpg_find(struct hf_gpg *g, const char *spec, char *fpr, struct hf_error *err) {
+/* Named in full, so that there is nothing for gpg to interpret. */
+static bool is_named(gpgme_key_t key, const char *spec) { return hf_gpg_has_fpr(key, spec) || has_address(key, spec); }
+
+/* Up to room keys that gpg takes spec for. Returns how many, or a negative status. */
+static int search(struct hf_gpg *g, const char *spec, gpgme_key_t *keys, int room, struct hf_error *err) {
   HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
-  gpgme_key_t keys[64], key = NULL;
-  size_t n = 0;
-  if (!*spec) return hf_fail(err, HOLDFAST_E_CONFIG, "an empty name names no key");
-  int r = hf_gpg_lend(g, g->home, &l, err);
+  gpgme_key_t key = NULL;
+  int n = 0, r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   gpgme_error_t e = gpgme_op_keylist_start(l.c, spec, 0);
-  while (!e && n < HF_NELEM(keys) && !(e = gpgme_op_keylist_next(l.c, &key))) {
+  while (!e && n < room && !(e = gpgme_op_keylist_next(l.c, &key))) {
     if (key->fpr && strlen(key->fpr) == HF_FPR_LEN)
       keys[n++] = key;
     else
       gpgme_key_unref(key);
   }
-  if (e && gpgme_err_code(e) != GPG_ERR_EOF) {
-    r = hf_gpg_fail(err, e, "cannot look for key \"%s\"", spec);
-  } else {
-    /* "ann@example.com" is also part of "joann@example.com"; and an old revoked key must not stand in its successor's way. */
-    if (strchr(spec, '@')) n = prefer(keys, n, has_address, spec);
-    n = prefer(keys, n, is_live, spec);
-    if (n == 0)
-      r = hf_fail(err, HOLDFAST_E_NOT_FOUND, "no public key for \"%s\"", spec);
-    else if (n > 1)
-      r = ambiguous(spec, keys, n, err);
-    else
-      snprintf(fpr, HF_FPR_LEN + 1, "%s", keys[0]->fpr);
-  }
-  if (r == 0) {
-    pthread_mutex_lock(&g->lock);
-    gpgme_key_t before = g->found;
-    g->found = keys[0];
-    keys[0] = before;
-    pthread_mutex_unlock(&g->lock);
-  }
-  for (size_t i = 0; i < n; i++)
-    if (keys[i]) gpgme_key_unref(keys[i]);
+  if (!e || gpgme_err_code(e) == GPG_ERR_EOF) return n;
+  while (n) gpgme_key_unref(keys[--n]);
+  return hf_gpg_fail(err, e, "cannot look for key \"%s\"", spec);
+}
+
+int hf_gpg_find(struct hf_gpg *g, const char *spec, char *fpr, struct hf_error *err) {
+  gpgme_key_t keys[64];
+  if (!*spec) return hf_fail(err, HOLDFAST_E_CONFIG, "an empty name names no key");
+  int r = hf_gpg_known(g, is_named, spec, keys, HF_NELEM(keys), err);
+  if (r == 0) r = search(g, spec, keys, HF_NELEM(keys), err);
+  if (r < 0) return r;
+  size_t n = (size_t)r;
+  /* "ann@example.com" is also part of "joann@example.com"; and an old revoked key must not stand in its successor's way. */
+  if (strchr(spec, '@')) n = prefer(keys, n, has_address, spec);
+  n = prefer(keys, n, is_live, spec);
+  r = 0;
+  if (n == 0)
+    r = hf_fail(err, HOLDFAST_E_NOT_FOUND, "no public key for \"%s\"", spec);
+  else if (n > 1)
+    r = ambiguous(spec, keys, n, err);
+  else
+    snprintf(fpr, HF_FPR_LEN + 1, "%s", keys[0]->fpr);
+  for (size_t i = 0; i < n; i++) gpgme_key_unref(keys[i]);
   return r;
 }
 
@@ -243,15 +244,11 @@ static int no_subkey(gpgme_key_t key, const char *fpr, struct hf_error *err) {
   return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: %s", fpr, why);
 }
 
-/* The public key of that fingerprint: what hf_gpg_find found last, or a new look. */
 static int get_public(struct hf_gpg *g, const char *fpr, gpgme_key_t *out, struct hf_error *err) {
   HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
-  pthread_mutex_lock(&g->lock);
-  if (g->found && strcasecmp(g->found->fpr, fpr) == 0) gpgme_key_ref(*out = g->found);
-  pthread_mutex_unlock(&g->lock);
-  if (*out) return 0;
-  int r = hf_gpg_lend(g, g->home, &l, err);
-  if (r < 0) return r;
+  int r = hf_gpg_known(g, hf_gpg_has_fpr, fpr, out, 1, err);
+  if (r != 0) return HF_MIN(r, 0);
+  if ((r = hf_gpg_lend(g, g->home, &l, err)) < 0) return r;
   gpgme_error_t e = gpgme_get_key(l.c, fpr, out, 0);
   if (gpgme_err_code(e) == GPG_ERR_EOF || gpgme_err_code(e) == GPG_ERR_NO_PUBKEY)
     return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fpr);

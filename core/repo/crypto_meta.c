@@ -7,28 +7,19 @@
 #include "base/io.h"
 #include "repo/crypto_internal.h"
 
-/* The keys to encrypt to, without doubles, in one look at the keyring. Returns how many, or a negative status; keys is NULL-terminated and has room for all. */
-static int load_keys(gpgme_ctx_t c, const struct hf_list *fprs, gpgme_key_t *keys, struct hf_error *err) {
-  const char **patterns = hf_allocn(fprs->n + 1, sizeof *patterns);
-  gpgme_key_t key = NULL;
-  int n = 0, r = 0;
-  for (size_t i = 0; i < fprs->n; i++) patterns[i] = fprs->v[i];
-  gpgme_error_t e = gpgme_op_keylist_ext_start(c, patterns, 0, 0);
-  while (!e && !(e = gpgme_op_keylist_next(c, &key))) {
-    bool wanted = false;
-    for (size_t i = 0; key->fpr && i < fprs->n; i++) wanted |= strcasecmp(key->fpr, fprs->v[i]) == 0;
-    for (int j = 0; j < n; j++) wanted &= strcasecmp(keys[j]->fpr, key->fpr) != 0;
-    if (wanted) keys[n++] = key;
-    else gpgme_key_unref(key);
-  }
-  if (gpgme_err_code(e) != GPG_ERR_EOF) r = hf_gpg_fail(err, e, "cannot read the keys to encrypt to");
-  for (size_t i = 0; r == 0 && i < fprs->n; i++) {
+/* The keys to encrypt to, without doubles. Returns how many, or a negative status; keys is NULL-terminated and has room for all. */
+static int load_keys(struct hf_gpg *g, const struct hf_list *fprs, gpgme_key_t *keys, struct hf_error *err) {
+  int n = 0;
+  for (size_t i = 0; i < fprs->n; i++) {
     bool there = false;
-    for (int j = 0; j < n; j++) there |= strcasecmp(keys[j]->fpr, fprs->v[i]) == 0;
-    if (!there) r = hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fprs->v[i]);
+    for (int j = 0; j < n; j++) there |= hf_gpg_has_fpr(keys[j], fprs->v[i]);
+    if (there) continue;
+    int r = hf_gpg_known(g, hf_gpg_has_fpr, fprs->v[i], &keys[n], 1, err);
+    if (r < 0) return r;
+    if (r == 0) return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fprs->v[i]);
+    n++;
   }
-  free(patterns);
-  return r < 0 ? r : n;
+  return n;
 }
 
 /* One operation; *out gets what gpg made. signer: one of keys. */
@@ -61,16 +52,15 @@ int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *
   struct hf_list all = HF_LIST_INIT;
   size_t got = 0, size = 0;
   if (recipients->n == 0) return hf_fail(err, HOLDFAST_E_CONFIG, "nobody to encrypt to");
-  int r = hf_gpg_lend(g, g->home, &l, err);
-  if (r < 0) return r;
   gpgme_error_t e = gpgme_data_new(&d);
   if (e) return hf_gpg_fail(err, e, "gpgme");
   for (size_t i = 0; i < recipients->n; i++) hf_list_add(&all, recipients->v[i]);
   hf_list_add(&all, signer);
   gpgme_key_t *keys = hf_allocn(all.n + 1, sizeof(gpgme_key_t));
+  int n_keys = load_keys(g, &all, keys, err);
+  int r = n_keys < 0 ? n_keys : hf_gpg_lend(g, g->home, &l, err);
   hf_gpg_uses_agent(g);
-  int n_keys = r = load_keys(l.c, &all, keys, err);
-  if (r >= 0) r = sign_encrypt(l.c, keys, signer, p, n, d, err);
+  if (r == 0) r = sign_encrypt(l.c, keys, signer, p, n, d, err);
   for (gpgme_key_t *k = keys; *k; k++) gpgme_key_unref(*k);
   free(keys);
   hf_list_free(&all);

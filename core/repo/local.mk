@@ -6,6 +6,7 @@ libcore_a_SOURCES += \
 	core/repo/crypto_bulk.c \
 	core/repo/crypto_internal.h \
 	core/repo/crypto_keys.c \
+	core/repo/crypto_known.c \
 	core/repo/crypto_meta.c \
 	core/repo/crypto_packets.c \
 	core/repo/crypto_run.c \

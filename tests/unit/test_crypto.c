@@ -425,6 +425,50 @@ static void test_homes(void **state) {
   hf_gpg_close(NULL);
 }
 
+/* Does an agent of that home answer? */
+static bool has_agent(const char *home) {
+  char cmd[500];
+  snprintf(cmd, sizeof cmd, "gpg-connect-agent --homedir %s --no-autostart 'GETINFO pid' /bye 2>/dev/null | grep -q '^D [0-9]'", home);
+  return system(cmd) == 0;
+}
+
+static void test_get_ready(void **state) {
+  struct hf_error err = {0};
+  struct hf_gpg *g = NULL;
+  char own[HF_FPR_LEN + 1], fpr[HF_FPR_LEN + 1];
+  (void)state;
+  HF_CLEANUP(hf_freep) char *home = path("ready");
+  OK(hf_gpg_open(home, true, &g, &err));
+  hf_gpg_get_ready(g); /* there is no key yet */
+  OK(hf_gpg_make_host_key(g, "ready", own, &err));
+  assert_int_equal(hf_gpg_find(g, user_fpr, fpr, &err), HOLDFAST_E_NOT_FOUND);
+  give_key(host, user_fpr, g);
+  OK(hf_gpg_find(g, user_fpr, fpr, &err));
+  hf_gpg_close(g);
+  assert_false(has_agent(home));
+  /* Sealing at once, and not at all. */
+  for (int seals = 1; seals >= 0; seals--) {
+    struct hf_buf m = HF_BUF_INIT;
+    OK(hf_gpg_open(home, false, &g, &err));
+    hf_gpg_get_ready(g);
+    hf_gpg_get_ready(g);
+    if (seals) {
+      OK(hf_gpg_seal(g, &to_user, own, "text", 4, &m, &err));
+      assert_true(has_agent(home));
+    }
+    hf_gpg_close(g);
+    assert_false(has_agent(home));
+    hf_buf_free(&m);
+  }
+  /* One that was there before stays. */
+  shell("gpgconf --homedir %s --launch gpg-agent", home);
+  OK(hf_gpg_open(home, false, &g, &err));
+  hf_gpg_get_ready(g);
+  hf_gpg_close(g);
+  assert_true(has_agent(home));
+  shell("gpgconf --homedir %s --kill all", home);
+}
+
 static int shape(const char *hex) {
   unsigned char b[200];
   size_t n = strlen(hex) / 2;
@@ -508,6 +552,7 @@ int main(void) {
       cmocka_unit_test(test_import_secret), cmocka_unit_test(test_recipients), cmocka_unit_test(test_find_address),
       cmocka_unit_test(test_seal),          cmocka_unit_test(test_signatures), cmocka_unit_test(test_bulk),
       cmocka_unit_test(test_tried_keys),    cmocka_unit_test(test_conf),       cmocka_unit_test(test_homes),
+      cmocka_unit_test(test_get_ready),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
