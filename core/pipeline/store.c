@@ -191,15 +191,20 @@ static void bits_grow(struct bits *x, size_t n) {
   x->n = n;
 }
 
+static bool has_bit(const struct bits *x, int64_t row) {
+  size_t byte = (size_t)row / 8;
+  return byte < x->n && (x->b[byte] >> (row % 8) & 1);
+}
+
 static void refer_row(struct hf_store *s, int64_t row) {
   bits_grow(&s->current, (size_t)row / 8 + 1);
   s->current.b[row / 8] |= (unsigned char)(1u << (row % 8));
 }
 
-bool hf_store_refers_to(const struct hf_store *s, int64_t row) {
-  size_t byte = (size_t)row / 8;
-  return byte < s->refs.n && (s->refs.b[byte] >> (row % 8) & 1);
-}
+bool hf_store_refers_to(const struct hf_store *s, int64_t row) { return has_bit(&s->refs, row); }
+
+/* By what the source that is being read has given so far. */
+static bool is_referred(void *ctx, int64_t row) { return has_bit(&((struct hf_store *)ctx)->current, row); }
 
 int hf_store_begin(struct hf_store *s, struct hf_store_source *src, struct hf_error *err) {
   int r = failed(s, err);
@@ -267,9 +272,10 @@ static int add_new(struct hf_store *s, enum hf_pack_kind kind, const void *p, si
 int hf_store_chunk(struct hf_store *s, enum hf_pack_kind kind, const void *p, size_t n, struct hf_digest *id, struct hf_error *err) {
   hf_hmac(s->hmac, p, n, id);
   struct hf_state_chunk known;
-  int r = hf_state_chunk_find(s->o.state, id, &known, err);
+  int r = hf_state_chunk_find_in(s->o.state, id, is_referred, s, &known, err);
   if (r < 0) return r;
-  if (r == 1) {
+  bool again = r == 1 && n <= HF_STORE_AGAIN_MAX && s->open[kind] && !is_referred(s, known.pack);
+  if (r == 1 && !again) {
     refer_row(s, known.pack);
     return 0;
   }

@@ -19,6 +19,9 @@
 #define HF_SEALERS_MAX 3
 #define HF_RECIPE_PACK (4u * 1024 * 1024)
 #define HF_INDEX_CHUNKS 200000u
+/* A known chunk as small as this is stored again where the snapshot would need an old pack for it alone, as far as is known by then, and a new pack is being filled. So is the end of an archive, the last
+ * chunk of every tree and the same in all of them: the pack that had it first would be needed for ever. */
+#define HF_STORE_AGAIN_MAX 4096u
 
 struct hf_store_options {
   struct hf_state *state;
@@ -49,7 +52,7 @@ struct hf_store_source {
   uint64_t bytes_stored; /* of the packs made for it, as stored; complete after hf_store_flush */
 };
 int hf_store_begin(struct hf_store *s, struct hf_store_source *src, struct hf_error *err);
-/* Identify a chunk and store it if it is new. *id gets its name. */
+/* Identify a chunk and store it if it is new (or HF_STORE_AGAIN_MAX says so). *id gets its name. */
 int hf_store_chunk(struct hf_store *s, enum hf_pack_kind kind, const void *p, size_t n, struct hf_digest *id, struct hf_error *err);
 /* A chunk known from an earlier run is referred to; HOLDFAST_E_NOT_FOUND when the catalogue does not know it, CORRUPT when its length is another. */
 int hf_store_refer(struct hf_store *s, const struct hf_digest *id, uint32_t chunk_len, struct hf_error *err);

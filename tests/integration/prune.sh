@@ -309,6 +309,36 @@ hf restore "$(held disk | cut -d ' ' -f 1)" --to "$work/r7" --target disk --path
 exits 0 "what was stored again comes back with the first one"
 ok "whole" cmp "$work/large.0" "$(restored "$work/r7" tree "$tree")/large"
 
+# ---- nothing of a snapshot is left when it was replaced as a whole: not for the end of the archive either, which all have in common
+
+rm -rf "$tree"
+mkdir "$tree"
+target_lines='fsync = none
+keep-last = 1'
+new_repo replaced <<END
+[source tree]
+plugin = files
+path = $tree
+END
+target_lines='fsync = none'
+must init
+packs() { (cd "$T" && find packs -type f | sort); }
+for i in 0 1 2; do
+  rm -f "$tree/large" # so that the folder is another, too
+  head -c 2000000 /dev/urandom >"$tree/large"
+  must backup
+  packs >"$work/packs.$i"
+done
+hf backup
+exits 0 "nothing has changed"
+is "$(packs)" "$(cat "$work/packs.2")" "and there is no further pack"
+must prune
+packs >"$work/packs.left"
+is "$(comm -12 "$work/packs.left" "$work/packs.1" | wc -l)" 0 "packs of the snapshots before that are left"
+hf restore latest --to "$work/r8"
+exits 0 "the last one comes back"
+ok "whole" cmp "$tree/large" "$(restored "$work/r8" tree "$tree")/large"
+
 # ---- an account that may not delete
 
 D=$work/rsyncd
