@@ -1,5 +1,5 @@
-/* crypto.h - OpenPGP. Keys and the sealing of small metadata go through gpgme; packs, and all reading, through a gpg process on memory files, because gpgme moves data
- * through pipes (tests/bench/gpg measures half the time) and cannot separate the home that decrypts from the one that verifies.
+/* crypto.h - OpenPGP. Keys are made, found, moved and judged through gpgme; messages are written and read by a gpg process on memory files, because gpgme moves data
+ * through pipes (tests/bench/gpg measures half the time), reads the home's gpg.conf and cannot separate the home that decrypts from the one that verifies.
  * SPDX-License-Identifier: Apache-2.0
  *
  * Every message we write is what gpg 2.2, gpg 2.4 and Sequoia all read: PKESK packets, then one SEIPD version 1 packet (AES-256, MDC), binary, not compressed.
@@ -47,8 +47,8 @@ bool hf_gpg_has_secret(struct hf_gpg *g, const char *fpr);
  * the caller's own keyring is never touched: they go into a private temporary home that ends with the handle. */
 int hf_gpg_trust_keys(struct hf_gpg *g, const void *armored, size_t n, struct hf_list *fprs, struct hf_error *err);
 
-/* ---- metadata: sign and encrypt (crypto_meta.c): sealing by gpgme, unsealing by gpg on memory files ---- */
-/* g: a home given by path. out gets the message (appended). recipients: fingerprints; the signer's key is one more recipient. */
+/* ---- metadata: sign and encrypt (crypto_meta.c) ---- */
+/* out gets the message (appended). recipients: fingerprints; the signer's key is one more recipient. */
 int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *signer, const void *p, size_t n, struct hf_buf *out,
                 struct hf_error *err);
 /* Decrypt and verify. trusted: fingerprints of acceptable signers (hf_gpg_trust_keys first). Exactly one good signature by

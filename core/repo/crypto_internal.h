@@ -44,8 +44,6 @@ void hf_gpg_uses_agent(struct hf_gpg *g);
 /* Public keys of a home given by path which test says yes to, at most room of them, referenced; the home is listed when that has not been done. Returns how many, 0 for the caller's own
  * home, a negative status. */
 int hf_gpg_known(struct hf_gpg *g, bool (*test)(gpgme_key_t key, const char *what), const char *what, gpgme_key_t *keys, int room, struct hf_error *err);
-/* Such a test: what is a fingerprint. */
-bool hf_gpg_has_fpr(gpgme_key_t key, const char *fpr);
 /* The home's keys have changed, or the handle ends. */
 void hf_gpg_forget_keys(struct hf_gpg *g);
 
@@ -64,11 +62,15 @@ int hf_gpg_run(struct hf_gpg *g, const char *home, const struct hf_list *args, i
 const char *hf_gpg_status(const struct hf_gpg_said *s, const char *keyword);
 /* How many status lines have this keyword. */
 size_t hf_gpg_status_count(const struct hf_gpg_said *s, const char *keyword);
+/* Field number k (from 0) of a status line's arguments into out; "" when there are fewer. */
+void hf_gpg_field(const char *args, unsigned k, char *out, size_t room);
 /* The last line gpg wrote for people, without its "gpg: "; never NULL. Owned by the caller. */
 char *hf_gpg_last_words(const struct hf_gpg_said *s);
 /* Judge a decryption; 0 when it was whole and authentic as far as the MDC goes. */
 int hf_gpg_judge_decryption(const struct hf_gpg_said *s, struct hf_error *err);
 
+/* Encrypt the whole of memory file in (from offset 0, size in_n) to recipients, and sign it when signer is given. hide: no key ids in the message. */
+int hf_gpg_write(struct hf_gpg *g, const struct hf_list *recipients, bool hide, const char *signer, int in, size_t in_n, struct hf_blob *out, struct hf_error *err);
 /* Feed p to gpg in home (NULL: the caller's) and map what it writes. The home's gpg.conf is read: it may say where keys are; the caller judges *said.
  * On success *out is to be freed. */
 int hf_gpg_read(struct hf_gpg *g, const char *home, const char *const *options, size_t n_options, const void *p, size_t n,

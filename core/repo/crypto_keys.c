@@ -142,6 +142,8 @@ int hf_gpg_trust_keys(struct hf_gpg *g, const void *armored, size_t n, struct hf
   return r < 0 ? r : import_into(g, g->verify_home, armored, n, fprs, err);
 }
 
+static bool has_fpr(gpgme_key_t key, const char *fpr) { return strcasecmp(key->fpr, fpr) == 0; }
+
 static bool has_address(gpgme_key_t key, const char *address) {
   for (gpgme_user_id_t u = key->uids; u; u = u->next)
     if (u->address && !u->revoked && strcasecmp(u->address, address) == 0) return true;
@@ -182,7 +184,7 @@ static bool is_live(gpgme_key_t key, const char *spec) {
 }
 
 /* Named in full, so that there is nothing for gpg to interpret. */
-static bool is_named(gpgme_key_t key, const char *spec) { return hf_gpg_has_fpr(key, spec) || has_address(key, spec); }
+static bool is_named(gpgme_key_t key, const char *spec) { return has_fpr(key, spec) || has_address(key, spec); }
 
 /* Up to room keys that gpg takes spec for. Returns how many, or a negative status. */
 static int search(struct hf_gpg *g, const char *spec, gpgme_key_t *keys, int room, struct hf_error *err) {
@@ -246,7 +248,7 @@ static int no_subkey(gpgme_key_t key, const char *fpr, struct hf_error *err) {
 
 static int get_public(struct hf_gpg *g, const char *fpr, gpgme_key_t *out, struct hf_error *err) {
   HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
-  int r = hf_gpg_known(g, hf_gpg_has_fpr, fpr, out, 1, err);
+  int r = hf_gpg_known(g, has_fpr, fpr, out, 1, err);
   if (r != 0) return HF_MIN(r, 0);
   if ((r = hf_gpg_lend(g, g->home, &l, err)) < 0) return r;
   gpgme_error_t e = gpgme_get_key(l.c, fpr, out, 0);

@@ -107,5 +107,3 @@ int hf_gpg_known(struct hf_gpg *g, bool (*test)(gpgme_key_t key, const char *wha
   pthread_mutex_unlock(&g->lock);
   return n;
 }
-
-bool hf_gpg_has_fpr(gpgme_key_t key, const char *fpr) { return strcasecmp(key->fpr, fpr) == 0; }

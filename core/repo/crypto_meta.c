@@ -7,84 +7,22 @@
 #include "base/io.h"
 #include "repo/crypto_internal.h"
 
-/* The keys to encrypt to, without doubles. Returns how many, or a negative status; keys is NULL-terminated and has room for all. */
-static int load_keys(struct hf_gpg *g, const struct hf_list *fprs, gpgme_key_t *keys, struct hf_error *err) {
-  int n = 0;
-  for (size_t i = 0; i < fprs->n; i++) {
-    bool there = false;
-    for (int j = 0; j < n; j++) there |= hf_gpg_has_fpr(keys[j], fprs->v[i]);
-    if (there) continue;
-    int r = hf_gpg_known(g, hf_gpg_has_fpr, fprs->v[i], &keys[n], 1, err);
-    if (r < 0) return r;
-    if (r == 0) return hf_fail(err, HOLDFAST_E_AUTH, "cannot encrypt to key %s: its public key is missing", fprs->v[i]);
-    n++;
-  }
-  return n;
-}
-
-/* One operation; *out gets what gpg made. signer: one of keys. */
-static int sign_encrypt(gpgme_ctx_t c, gpgme_key_t *keys, const char *signer, const void *p, size_t n, gpgme_data_t out,
-                        struct hf_error *err) {
-  HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t in = NULL;
-  gpgme_error_t e = gpgme_data_new_from_mem(&in, p, n, 0);
-  for (gpgme_key_t *k = keys; !e && *k; k++)
-    if (strcasecmp((*k)->fpr, signer) == 0) e = gpgme_signers_add(c, *k);
-  if (e) return hf_gpg_fail(err, e, "gpgme");
-  e = gpgme_op_encrypt_sign(c, keys, GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_COMPRESS | GPGME_ENCRYPT_NO_ENCRYPT_TO, in,
-                            out);
-  gpgme_encrypt_result_t enc = gpgme_op_encrypt_result(c);
-  gpgme_sign_result_t sig = gpgme_op_sign_result(c);
-  if (enc && enc->invalid_recipients)
-    return hf_gpg_fail(err, gpgme_error(GPG_ERR_UNUSABLE_PUBKEY), "cannot encrypt to key %s",
-                       enc->invalid_recipients->fpr ? enc->invalid_recipients->fpr : "?");
-  if ((sig && sig->invalid_signers) || gpgme_err_code(e) == GPG_ERR_NO_SECKEY || gpgme_err_code(e) == GPG_ERR_UNUSABLE_SECKEY)
-    return hf_fail(err, HOLDFAST_E_AUTH, "the host's secret key %s is not here", signer);
-  if (e) return hf_gpg_fail(err, e, "cannot sign and encrypt");
-  if (!sig || !sig->signatures || sig->signatures->next || strcasecmp(sig->signatures->fpr, signer) != 0)
-    return hf_fail(err, HOLDFAST_E_FAILED, "gpg did not sign as key %s", signer);
-  return 0;
-}
-
 int hf_gpg_seal(struct hf_gpg *g, const struct hf_list *recipients, const char *signer, const void *p, size_t n,
                 struct hf_buf *out, struct hf_error *err) {
-  HF_CLEANUP(hf_gpg_give_back) struct hf_gpg_lent l = {0};
-  HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
-  struct hf_list all = HF_LIST_INIT;
-  size_t got = 0, size = 0;
+  struct hf_list to = HF_LIST_INIT;
+  struct hf_blob b = {.fd = -1};
   if (recipients->n == 0) return hf_fail(err, HOLDFAST_E_CONFIG, "nobody to encrypt to");
-  gpgme_error_t e = gpgme_data_new(&d);
-  if (e) return hf_gpg_fail(err, e, "gpgme");
-  for (size_t i = 0; i < recipients->n; i++) hf_list_add(&all, recipients->v[i]);
-  hf_list_add(&all, signer);
-  gpgme_key_t *keys = hf_allocn(all.n + 1, sizeof(gpgme_key_t));
-  int n_keys = load_keys(g, &all, keys, err);
-  int r = n_keys < 0 ? n_keys : hf_gpg_lend(g, g->home, &l, err);
-  hf_gpg_uses_agent(g);
-  if (r == 0) r = sign_encrypt(l.c, keys, signer, p, n, d, err);
-  for (gpgme_key_t *k = keys; *k; k++) gpgme_key_unref(*k);
-  free(keys);
-  hf_list_free(&all);
+  HF_CLEANUP(hf_closep) int in = hf_gpg_memfd_with(p, n, err);
+  if (in < 0) return in;
+  for (size_t i = 0; i < recipients->n; i++)
+    if (!hf_list_has(&to, recipients->v[i])) hf_list_add(&to, recipients->v[i]);
+  if (!hf_list_has(&to, signer)) hf_list_add(&to, signer);
+  int r = hf_gpg_write(g, &to, false, signer, in, n, &b, err);
+  hf_list_free(&to);
   if (r < 0) return r;
-  char *m = gpgme_data_release_and_get_mem(d, &size);
-  d = NULL;
-  r = hf_openpgp_shape(m, size, &got, err);
-  if (r == 0 && got != (size_t)n_keys)
-    r = hf_fail(err, HOLDFAST_E_FAILED, "gpg encrypted to %zu keys where %d were asked for", got, n_keys);
-  if (r == 0)
-    hf_buf_add(out, m, size);
-  else
-    hf_prefix(err, "what gpg wrote is refused");
-  gpgme_free(m);
-  return r;
-}
-
-/* Field number k (from 0) of a status line's arguments into out; "" when there are fewer. */
-static void field(const char *args, unsigned k, char *out, size_t room) {
-  while (k-- && *args && *args != '\n') {
-    args += strcspn(args, " \n");
-    args += *args == ' ';
-  }
-  snprintf(out, room, "%.*s", (int)strcspn(args, " \n"), args);
+  hf_buf_add(out, b.data, b.size);
+  hf_blob_free(&b);
+  return 0;
 }
 
 /* Exactly one good signature by a trusted key over the one thing that was written out. */
@@ -92,16 +30,16 @@ static int judge_signature(const struct hf_gpg_said *s, const struct hf_list *tr
   char key[64] = "", primary[64] = "";
   const char *valid = hf_gpg_status(s, "VALIDSIG"), *p;
   if ((p = hf_gpg_status(s, "ERRSIG"))) {
-    field(p, 6, key, sizeof key);
-    if (!*key || *key == '-') field(p, 0, key, sizeof key);
+    hf_gpg_field(p, 6, key, sizeof key);
+    if (!*key || *key == '-') hf_gpg_field(p, 0, key, sizeof key);
     return hf_fail(err, HOLDFAST_E_CORRUPT, "it is signed by key %s, which is not a host key of this repository", key);
   }
   if ((p = hf_gpg_status(s, "BADSIG"))) {
-    field(p, 0, key, sizeof key);
+    hf_gpg_field(p, 0, key, sizeof key);
     return hf_fail(err, HOLDFAST_E_CORRUPT, "its signature by key %s is bad", key);
   }
   if ((p = hf_gpg_status(s, "REVKEYSIG")) || (p = hf_gpg_status(s, "EXPKEYSIG")) || (p = hf_gpg_status(s, "EXPSIG"))) {
-    field(p, 0, key, sizeof key);
+    hf_gpg_field(p, 0, key, sizeof key);
     return hf_fail(err, HOLDFAST_E_CORRUPT, "the key that signed it, %s, is %s", key,
                    hf_gpg_status(s, "REVKEYSIG") ? "revoked" : "expired");
   }
@@ -109,8 +47,8 @@ static int judge_signature(const struct hf_gpg_said *s, const struct hf_list *tr
   if (hf_gpg_status_count(s, "NEWSIG") != 1 || hf_gpg_status_count(s, "GOODSIG") != 1 ||
       hf_gpg_status_count(s, "VALIDSIG") != 1 || hf_gpg_status_count(s, "PLAINTEXT") != 1)
     return hf_fail(err, HOLDFAST_E_CORRUPT, "it does not hold exactly one text with one good signature");
-  field(valid, 0, key, sizeof key);
-  field(valid, 9, primary, sizeof primary);
+  hf_gpg_field(valid, 0, key, sizeof key);
+  hf_gpg_field(valid, 9, primary, sizeof primary);
   for (size_t i = 0; i < trusted->n; i++)
     if (strcasecmp(trusted->v[i], key) == 0 || strcasecmp(trusted->v[i], primary) == 0) {
       if (signer) snprintf(signer, HF_FPR_LEN + 1, "%s", trusted->v[i]);

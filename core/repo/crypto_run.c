@@ -77,6 +77,14 @@ size_t hf_gpg_status_count(const struct hf_gpg_said *s, const char *keyword) {
   return n;
 }
 
+void hf_gpg_field(const char *args, unsigned k, char *out, size_t room) {
+  while (k-- && *args && *args != '\n') {
+    args += strcspn(args, " \n");
+    args += *args == ' ';
+  }
+  snprintf(out, room, "%.*s", (int)strcspn(args, " \n"), args);
+}
+
 char *hf_gpg_last_words(const struct hf_gpg_said *s) {
   const char *p = s->text.data ? s->text.data : "";
   size_t n = strlen(p);

@@ -401,6 +401,12 @@ static void test_conf(void **state) {
   OK(hf_gpg_encrypt(host, &to_user, false, fd, 1, &m, &err));
   hf_blob_free(&m);
   close(fd);
+  struct hf_buf sealed = HF_BUF_INIT, text = HF_BUF_INIT;
+  OK(hf_gpg_seal(host, &to_user, host_fpr, "text", 4, &sealed, &err));
+  OK(hf_gpg_unseal(host, &trusted, sealed.data, sealed.len, 100, &text, NULL, &err));
+  assert_int_equal(text.len, 4);
+  hf_buf_free(&sealed);
+  hf_buf_free(&text);
   OK(hf_write_file_atomic(conf, old.data, old.len, 0600, &err));
   hf_buf_free(&old);
 }
