@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 #include "repo/crypto_internal.h"
 
 extern char **environ;
@@ -232,10 +233,19 @@ static bool line_is_ok(int s) {
   return false;
 }
 
+/* An agent that ends removes its socket, by name, a moment after it has said so: it must not be that of an agent which the next run has started. */
+static void await_removal(const char *path, const struct stat *socket) {
+  struct stat now;
+  for (double deadline = hf_now() + 5; hf_now() < deadline; nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL))
+    if (lstat(path, &now) < 0 || now.st_ino != socket->st_ino) return;
+}
+
 /* Tell the agent to end: one line of the Assuan protocol (libassuan, "Client requests"; gpg-agent(1), KILLAGENT). gpgconf --kill says the same by way of four processes,
  * which this needs only when the agent does not answer. */
 static bool kill_agent(const char *path) {
   struct sockaddr_un a = {.sun_family = AF_UNIX};
+  struct stat before;
+  if (lstat(path, &before) < 0) return errno == ENOENT;
   snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
   int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (s < 0) return false;
@@ -246,6 +256,7 @@ static bool kill_agent(const char *path) {
   /* Its greeting, then the answer to what was asked. */
   if (there) ended = line_is_ok(s) && send(s, "KILLAGENT\n", 10, MSG_NOSIGNAL) == 10 && line_is_ok(s);
   close(s);
+  if (there && ended) await_removal(path, &before);
   return ended;
 }
 

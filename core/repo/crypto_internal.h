@@ -44,7 +44,7 @@ void hf_gpg_uses_agent(struct hf_gpg *g);
 /* Public keys of a home given by path which test says yes to, at most room of them, referenced; the home is listed when that has not been done. Returns how many, 0 for the caller's own
  * home, a negative status. */
 int hf_gpg_known(struct hf_gpg *g, bool (*test)(gpgme_key_t key, const char *what), const char *what, gpgme_key_t *keys, int room, struct hf_error *err);
-/* The home's keys have changed, or the handle ends. */
+/* Before its keys are changed, and at the handle's end: nothing lists them afterwards but who asks for them. */
 void hf_gpg_forget_keys(struct hf_gpg *g);
 
 /* What one gpg process said. */

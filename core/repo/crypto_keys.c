@@ -16,6 +16,7 @@ int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct h
   int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   hf_gpg_uses_agent(g);
+  hf_gpg_forget_keys(g);
   /* FORCE: a second host of the same name, or a new key after a loss, is not a mistake. */
   gpgme_error_t e = gpgme_op_createkey(l.c, uid, "ed25519", 0, 0, NULL,
                                        GPGME_CREATE_SIGN | GPGME_CREATE_CERT | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE |
@@ -30,7 +31,6 @@ int hf_gpg_make_host_key(struct hf_gpg *g, const char *host, char *fpr, struct h
   if ((e = gpgme_op_createsubkey(l.c, key, "cv25519", 0, 0, GPGME_CREATE_ENCR | GPGME_CREATE_NOPASSWD | GPGME_CREATE_NOEXPIRE)))
     return hf_gpg_fail(err, e, "cannot make the host key's encryption subkey");
   memcpy(fpr, name, sizeof name);
-  hf_gpg_forget_keys(g);
   return 0;
 }
 
@@ -65,9 +65,9 @@ int hf_gpg_import_secret(struct hf_gpg *g, const void *p, size_t n, const char *
   int r = hf_gpg_lend(g, g->home, &l, err);
   if (r < 0) return r;
   hf_gpg_uses_agent(g);
+  hf_gpg_forget_keys(g);
   gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
   if (!e) e = gpgme_op_import(l.c, d);
-  hf_gpg_forget_keys(g);
   if (e) return hf_gpg_fail(err, e, "cannot import the host key");
   gpgme_import_result_t res = gpgme_op_import_result(l.c);
   for (gpgme_import_status_t i = res ? res->imports : NULL; i; i = i->next)
@@ -107,9 +107,9 @@ static int import_into(struct hf_gpg *g, const char *home, const void *p, size_t
   HF_CLEANUP(hf_gpgme_data_releasep) gpgme_data_t d = NULL;
   int r = refuse_secret(g, home, p, n, err);
   if (r < 0 || (r = hf_gpg_lend(g, home, &l, err)) < 0) return r;
+  hf_gpg_forget_keys(g);
   gpgme_error_t e = gpgme_data_new_from_mem(&d, p, n, 0);
   if (!e) e = gpgme_op_import(l.c, d);
-  hf_gpg_forget_keys(g);
   if (e) return hf_gpg_fail(err, e, "cannot import a public key");
   gpgme_import_result_t res = gpgme_op_import_result(l.c);
   size_t got = 0;

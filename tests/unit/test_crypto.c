@@ -444,6 +444,7 @@ static void test_get_ready(void **state) {
   char own[HF_FPR_LEN + 1], fpr[HF_FPR_LEN + 1];
   (void)state;
   HF_CLEANUP(hf_freep) char *home = path("ready");
+  HF_CLEANUP(hf_freep) char *agent_socket = path("ready/S.gpg-agent"); /* where there is no /run/user */
   OK(hf_gpg_open(home, true, &g, &err));
   hf_gpg_get_ready(g); /* there is no key yet */
   OK(hf_gpg_make_host_key(g, "ready", own, &err));
@@ -463,6 +464,7 @@ static void test_get_ready(void **state) {
       assert_true(has_agent(home));
     }
     hf_gpg_close(g);
+    assert_true(access(agent_socket, F_OK) < 0); /* at once: it would be removed from under the next agent */
     assert_false(has_agent(home));
     hf_buf_free(&m);
   }
