@@ -98,7 +98,7 @@ static int open_state(struct hf_session *s, const struct hf_session_how *how, st
     return 0;
   }
   int r = hf_gpg_open(home, create, &s->host, err);
-  if (r == 0 && flags & HF_SESSION_WRITE) hf_gpg_get_ready(s->host);
+  if (r == 0 && !create && flags & HF_SESSION_WRITE) hf_gpg_get_ready(s->host);
   return r;
 }
 

@@ -87,7 +87,6 @@ int hf_gpg_lend(struct hf_gpg *g, const char *home, struct hf_gpg_lent *out, str
 
 void hf_gpg_give_back(struct hf_gpg_lent *l) {
   if (!l->c) return;
-  gpgme_signers_clear(l->c);
   gpgme_set_armor(l->c, 0);
   if (l->g) {
     pthread_mutex_lock(&l->g->lock);

@@ -99,7 +99,8 @@ is "$(size disk) $(size far)" "$a $b" "and replaces none"
 hf --json prune --compact
 exits 0 "prune --compact"
 is "$(json 'd["packs"] if d["type"] == "compact" else None')" "$said" "replaces as many as were said"
-ok "disk has less: $(size disk) of $a" test $(($(size disk) * 100)) -lt $((a * 95))
+# Nine tenths of what prune left here while it kept a pack more were 94.6 million bytes; these are 90.3.
+ok "disk has less: $(size disk) of $a" test $(($(size disk) * 100)) -lt $((a * 94))
 all_back 'after it'
 hf --json prune --compact
 is "$(json '"%d %s" % (d["packs"], d["record"]) if d["type"] == "compact" else None')" '0 None' "again: nothing is found"
